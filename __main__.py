@@ -1,0 +1,5 @@
+"""``python -m firstspike``."""
+
+from .cli import main
+
+main(prog_name="firstspike")

@@ -1,0 +1,119 @@
+"""One run: its seeds, threads and progress, and the provenance of its result."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .progress import reporter
+
+__all__ = ["Run", "provenance"]
+
+
+class Run:
+    """What a simulation is given besides its parameters.
+
+    Parameters
+    ----------
+    seed : int
+        First seed.
+    n_seeds : int
+        The run covers seeds ``seed, seed + 1, ...``: an axis of its result.
+    threads : int
+        0 = all usable cores. Results do not depend on it.
+    progress : str
+        auto, bar, log or none.
+    """
+
+    def __init__(self, seed: int = 0, n_seeds: int = 1, threads: int = 1, progress: str = "none", title: str = ""):
+        if not 0 <= int(seed) < 2**63:
+            raise ValueError(f"seed must be >= 0 and < 2**63, got {seed}")
+        if n_seeds < 1:
+            raise ValueError(f"seeds must be >= 1, got {n_seeds}")
+        if threads < 0:
+            raise ValueError(f"threads must be >= 0, got {threads}")
+        cores = usable_cores()
+        self.seed, self.seeds = int(seed), tuple(range(int(seed), int(seed) + n_seeds))
+        self.threads = min(threads, cores) if threads else cores
+        self._report = reporter(progress, title)
+
+    def tick(self, state: dict, done: float, note: str = "") -> None:
+        """Say how far the run is; `state` is all that would be needed to go on from here.
+
+        `done` is a fraction; call it between slices of at most half a second, so that Ctrl-C is answered soon.
+        """
+        self._report(done, note)
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def provenance(run: Run, started: float, cpu_started: float) -> dict:
+    """Attributes of ``/provenance``: command, times, versions, machine."""
+    import h5py
+    import numba
+    import numpy
+    import scipy
+
+    from .. import __version__
+    from .jit import source_digest
+
+    finished = time.time()
+    out = {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "created_utc": _utc(started),
+        "finished_utc": _utc(finished),
+        "wall_time_s": finished - started,
+        "cpu_time_s": time.process_time() - cpu_started,
+        "firstspike_version": __version__,
+        "source_digest": source_digest(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+        "h5py": h5py.__version__,
+        "hdf5": h5py.version.hdf5_version,
+        "platform": platform.platform(),
+        "cpu_model": cpu_model(),
+        "n_threads": run.threads,
+        "device": "cpu",
+    }
+    commit = git_commit()
+    if commit:
+        out |= commit
+    return out
+
+
+def cpu_model() -> str:
+    """Name of the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def git_commit() -> dict:
+    """Commit and cleanliness of the sources when they are a checkout, otherwise empty."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return {}
+    try:
+        call = dict(cwd=root, capture_output=True, text=True, timeout=5)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], **call).stdout.strip()
+        dirty = bool(subprocess.run(["git", "status", "--porcelain", "-uno"], **call).stdout.strip())
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"git_commit": head, "git_dirty": int(dirty)} if head else {}
+
+
+def _utc(seconds):
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,13 +6,13 @@ nearest to x / ln 2 and r = x - k ln 2 in [-ln 2 / 2, ln 2 / 2],
     exp(x)   = 2**k (1 + s)            s = r + r**2 q(r)  (= exp(r) - 1)
     expm1(x) = 2**k s + (2**k - 1)
 
-q is the Chebyshev interpolant of degree 9 of (exp(r) - 1 - r) / r**2 (relative error of 1 + s below 2e-17). The rounding
-to k and the factor 2**k are made in the bits of float64 (adding 1.5 * 2**52 leaves k in the lowest bits), because most
-processors have no vector instruction that converts between float64 and int64.
+q is the Chebyshev interpolant of degree 9 of (exp(r) - 1 - r) / r**2 (relative error of 1 + s below 2e-17). The
+rounding to k and the factor 2**k are made in the bits of float64 (adding 1.5 * 2**52 leaves k in the lowest bits),
+because most processors have no vector instruction that converts between float64 and int64.
 
-Accuracy: within 1.1 (exp) and 2.3 (expm1) units in the last place. exp of less than -708 is 0 (no subnormal results), above 709.78 inf;
-nan stays nan. Contraction (a*b + c in one rounding where the processor has it) is allowed: it makes both faster and
-never less exact, but the last bit may differ between processors.
+Accuracy: within 1.1 (exp) and 2.3 (expm1) units in the last place. exp of less than -708 is 0 (no subnormal results),
+above 709.78 inf; nan stays nan. Contraction (a*b + c in one rounding where the processor has it) is allowed: it makes
+both faster and never less exact, but the last bit may differ between processors.
 """
 
 import numpy as np

@@ -5,9 +5,10 @@ import re
 
 import numpy as np
 import pytest
+from numba.core.caching import NullCache
+
 from firstspike.runtime.jit import kernel
 from firstspike.runtime.vmath import exp, expm1
-from numba.core.caching import NullCache
 
 
 @kernel

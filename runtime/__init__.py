@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""The ground: compilation, random numbers, parameters, results, runs."""

@@ -20,30 +20,29 @@ _SPECIAL = {("s", "min"): 60.0, ("s", "h"): 3600.0, ("1", "%"): 0.01}
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s]*)\s*$")
 
 
-def param(
-    default, help, unit="1", *, low=None, high=None, above=None, below=None, choices=None, option=False, source=""
-):
+def param(default, help, unit="1", *, choices=None, option=False, source="", **bounds):
     """A field of a parameter dataclass.
 
     Parameters
     ----------
     default : object
-        Also fixes nothing else: the type is the annotation (int, float, bool, str, ``tuple[float, ...]``, ``X | None``).
+        The type is the annotation (int, float, bool, str, ``tuple[float, ...]``, ``X | None``).
     help : str
         One line.
     unit : str
         SI unit of the number, ``"1"`` if it has none.
-    low, high, above, below : float, optional
-        Closed (low, high) and open (above, below) bounds; for tuples of every element.
     choices : sequence, optional
         The allowed values.
     option : bool
         Give it a command-line option of its own (``n_train`` becomes ``--n-train``).
     source : str
         Where the default comes from.
+    **bounds : float
+        Closed (``low``, ``high``) and open (``above``, ``below``) bounds; for tuples of every element.
     """
-    meta = {"help": help, "unit": unit, "low": low, "high": high, "above": above, "below": below}
-    meta |= {"choices": choices, "option": option, "source": source}
+    if unknown := set(bounds) - {"low", "high", "above", "below"}:
+        raise TypeError(f"unknown bound {sorted(unknown)}")
+    meta = {"help": help, "unit": unit, "choices": choices, "option": option, "source": source, **bounds}
     return field(default=default, metadata=meta)
 
 

@@ -25,6 +25,8 @@ _COMPRESS_ABOVE = 64 * 1024  # bytes; below, a filter costs more than it saves
 class ResultError(ValueError):
     """A result file that cannot be read, or is not one."""
 
+    exit_code = 3
+
 
 @dataclass
 class Array:
@@ -128,7 +130,7 @@ class Result:
             self._write(temporary)
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)

@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""Experiments: an input, a model and a protocol make a result."""

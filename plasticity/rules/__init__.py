@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""The mathematics of local learning: scalar functions and their parameters, one family a file."""

@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""What experiments draw."""

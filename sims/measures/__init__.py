@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""What is read off a run."""

@@ -1,0 +1,191 @@
+"""Experiments as commands: options, help and output are made from the parameter dataclass.
+
+Only click and the standard library are imported until a command runs.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from ..runtime import params as parameters
+from .experiments import EXPERIMENTS, load, resolve, run
+
+__all__ = ["experiment_command", "print_summary"]
+
+
+def experiment_command(name: str) -> click.Command:
+    """The click command of an experiment."""
+    module = load(name)
+    default = next(iter(module.PRESETS.values()))
+    command = click.Command(
+        name,
+        callback=lambda **options: _run_command(name, options),
+        help=f"{EXPERIMENTS[name][2]}\n\n{module.TITLE}.",
+        epilog=_epilog(name, module, default),
+        params=[*_own_options(default), *_common_options(module)],
+        short_help=EXPERIMENTS[name][2],
+    )
+    return command
+
+
+def _own_options(default):
+    from dataclasses import fields
+
+    rows = {row[0]: row for row in parameters.describe(default)}
+    for f in fields(default):
+        if f.metadata.get("option"):
+            flag = "--" + f.name.replace("_", "-")
+            yield click.Option([flag, f"own__{f.name}"], help=f"{rows[f.name][2]} [{rows[f.name][1]}]", metavar="VALUE")
+
+
+def _common_options(module):
+    def option(*flags, **more):
+        return click.Option(list(flags), **more)
+
+    return [
+        option("--preset", metavar="NAME", help=f"Parameter set: {', '.join(module.PRESETS)} (`list` describes them)."),
+        option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One parameter, units allowed (10ms)."),
+        option("--seed", default="0", show_default=True, metavar="INT|random", help="First seed."),
+        option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="How many seeds, as one axis."),
+        option("-j", "--jobs", default=0, type=click.IntRange(0), help="Threads; 0 = all cores. No effect on results."),
+        option("--out", type=click.Path(path_type=Path), metavar="FILE.h5", help="Result file [named after the run]."),
+        option("--force", is_flag=True, help="Overwrite the result file."),
+        option("--figure", metavar="FILE.png", help="Figure file; `none` = no figure [beside the result file]."),
+        option("--dry-run", is_flag=True, help="Print the resolved parameters and stop."),
+        option("--json", "as_json", is_flag=True, help="Print one JSON document (no figure unless asked for)."),
+        option("--progress", type=click.Choice(["auto", "bar", "log", "none"]), default="auto", help="On stderr."),
+    ]
+
+
+def _epilog(name, module, default):
+    group = EXPERIMENTS[name][0]
+    rows = parameters.describe(default)
+    wide = max(len(r[0]) for r in rows)
+    lines = ["\b", "Parameters (--set):"]
+    for key, value, text, _ in rows:
+        head = f"  {key:<{wide}}  {text}"
+        lines.append(head + (f" [{value}]" if len(value) < 40 else " [...]"))
+    lines += ["", "\b", "Examples:", f"  firstspike {group} {name} --seed 3 --out a.h5"]
+    lines += [f"  firstspike {group} {name} --preset {list(module.PRESETS)[-1]} --seeds 4", "", "\b"]
+    return "\n".join(lines + [module.REFERENCES])
+
+
+def parse_settings(pairs) -> dict:
+    """``("a=1", "b=2ms")`` as a dict; usage error for a pair without ``=``."""
+    out = {}
+    for pair in pairs:
+        key, found, value = pair.partition("=")
+        if not found or not key.strip():
+            raise click.UsageError(f"--set takes KEY=VALUE, got {pair!r}")
+        out[key.strip()] = value.strip()
+    return out
+
+
+def _run_command(name, options):
+    module = load(name)
+    if options["preset"] == "list":
+        for preset, params in module.PRESETS.items():
+            first = next(iter(module.PRESETS.values()))
+            rows = zip(parameters.describe(params), parameters.describe(first), strict=True)
+            changed = ", ".join(f"{r[0]}={r[1]}" for r, d in rows if r[1] != d[1])
+            click.echo(f"{preset}: {changed or 'the defaults'}")
+        return
+    own = {k.removeprefix("own__"): v for k, v in options.items() if k.startswith("own__") and v is not None}
+    settings = own | parse_settings(options["settings"])
+    preset, params = resolve(name, options["preset"], settings)
+    seed = _seed(options["seed"])
+    if options["dry_run"]:
+        _dry_run(name, preset, params, seed, options)
+        return
+    out, figure = _outputs(name, options)
+    result = run(name, preset, seed=seed, seeds=options["seeds"], threads=options["jobs"],
+                 progress="none" if options["as_json"] and options["progress"] == "auto" else options["progress"],
+                 **settings)  # fmt: skip
+    result.save(out, overwrite=options["force"])
+    if figure:
+        _save_figure(module.figure(result), figure)
+    if options["as_json"]:
+        extra = {"expected": module.expected(params), "out": str(out), "content_sha256": result.content_sha256}
+        click.echo(json.dumps(_plain(module.summary(result)) | _plain(extra)))
+        return
+    print_summary(module.summary(result), module.expected(params))
+    click.echo(f"\nresult   {out}" + (f"\nfigure   {figure}" if figure else ""))
+    click.echo(f"look     firstspike results show {out}")
+
+
+def _seed(text):
+    if text == "random":
+        import secrets
+
+        seed = secrets.randbits(31)
+        click.echo(f"seed {seed}", err=True)
+        return seed
+    try:
+        return int(text)
+    except ValueError:
+        raise click.UsageError(f"--seed takes a whole number or 'random', got {text!r}") from None
+
+
+def _outputs(name, options):
+    out = options["out"] or Path(f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.h5")
+    if out.exists() and not options["force"]:
+        raise FileExistsError(f"{out} exists; --force overwrites it")
+    figure = options["figure"]
+    if figure is None:
+        figure = None if options["as_json"] else out.with_suffix(".png")
+    return out, None if figure in (None, "none") else Path(figure)
+
+
+def _save_figure(figure, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _dry_run(name, preset, params, seed, options):
+    from ..runtime.run import Run
+
+    module = load(name)
+    document = {"command": f"{EXPERIMENTS[name][0]} {name}", "preset": preset, "seed": seed, "seeds": options["seeds"]}
+    document["parameters"] = parameters.as_dict(params)
+    if hasattr(module, "memory"):
+        document["memory_bytes"] = int(module.memory(params, len(Run(seed, options["seeds"]).seeds)))
+    click.echo(json.dumps(document, indent=None if options["as_json"] else 2))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+        return _plain(value) if isinstance(value, list) else _plain(float(value) if value != value else value)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def print_summary(measured: dict, expected: dict, file=None) -> None:
+    """Measured numbers, with the expected ones (theory or published) beside them."""
+    file = file or sys.stdout
+    rows = []
+    for key, value in measured.items():
+        for sub, v in value.items() if isinstance(value, dict) else [("", value)]:
+            rows.append((f"{key}.{sub}" if sub else key, v, expected.get(f"{key}.{sub}" if sub else key)))
+    rows += [(key, None, v) for key, v in expected.items() if key not in {r[0] for r in rows}]
+    wide = max(len(r[0]) for r in rows)
+    click.echo(f"{'':{wide}}  {'measured':>12}  {'expected':>12}", file=file)
+    for key, value, other in rows:
+        click.echo(f"{key:{wide}}  {_number(value):>12}  {_number(other):>12}".rstrip(), file=file)
+
+
+def _number(value):
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    value = float(value)
+    return f"{int(value)}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}" if value == value else "-"

@@ -14,10 +14,10 @@ from dataclasses import MISSING, field, fields, replace
 
 __all__ = ["as_dict", "check", "describe", "from_dict", "param", "quantity", "update"]
 
-_PREFIX = {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_PREFIX = {"n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}  # powers of ten
 _PREFIXED = ("s", "Hz", "V", "m", "A", "B")
-_SPECIAL = {("s", "min"): 60.0, ("s", "h"): 3600.0, ("1", "%"): 0.01}
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s]*)\s*$")
+_MINUTES = {("s", "min"): 60.0, ("s", "h"): 3600.0}
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))(?:[eE]([-+]?\d+))?\s*([^\d\s]*)\s*$")
 
 
 def param(default, help, unit="1", *, choices=None, option=False, source="", **bounds):
@@ -57,15 +57,16 @@ def quantity(text: str, unit: str = "1") -> float:
     match = _NUMBER.match(text)
     if not match:
         raise ValueError(f"{text!r} is not a number{'' if unit == '1' else f' with unit {unit}'}")
-    number, suffix = float(match[1]), match[2]
+    digits, exponent, suffix = match[1], int(match[2] or 0), match[3]
     if suffix in ("", unit):
-        return number
-    if (unit, suffix) in _SPECIAL:
-        return number * _SPECIAL[unit, suffix]
+        return float(f"{digits}e{exponent}")
+    if (unit, suffix) == ("1", "%"):
+        return float(f"{digits}e{exponent - 2}")
+    if (unit, suffix) in _MINUTES:
+        return float(f"{digits}e{exponent}") * _MINUTES[unit, suffix]
     if unit in _PREFIXED and suffix.endswith(unit) and suffix[: -len(unit)] in _PREFIX:
-        # divide by a power of ten that is exact: 18ms is then the same double as 18e-3
-        scale = _PREFIX[suffix[: -len(unit)]]
-        return number / round(1 / scale) if scale < 1 else number * scale
+        # the power of ten goes into the text, so that 18ms is the same double as 18e-3
+        return float(f"{digits}e{exponent + _PREFIX[suffix[: -len(unit)]]}")
     hint = f"a number in {unit}, for instance 10m{unit}" if unit in _PREFIXED else f"a number in {unit}"
     raise ValueError(f"{text!r} does not fit: {hint if unit != '1' else 'a plain number'} is expected")
 
@@ -198,8 +199,9 @@ def text(value, unit="1") -> str:
         return str(value)
     if isinstance(value, float) and unit in ("s", "Hz") and value and math.isfinite(value):
         for name in ("", "m", "u") if unit == "s" else ("M", "k", ""):
-            if abs(value) >= 0.99999 * _PREFIX[name]:
-                return f"{value / _PREFIX[name]:.6g}{name}{unit}"
+            scale = 10.0 ** _PREFIX[name]
+            if abs(value) >= 0.99999 * scale:
+                return f"{value / scale:.6g}{name}{unit}"
     return f"{value:.10g}" + ("" if unit == "1" else f" {unit}")
 
 

@@ -1,0 +1,119 @@
+"""The command line as a user meets it: exit codes, light help, one document on stdout."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from firstspike.cli import cli, main
+
+HEAVY = ("numpy", "numba", "scipy", "h5py", "sklearn", "matplotlib")
+SMALL = ["--set", "n_afferents=300", "--set", "rate=10Hz", "--set", "n_periods=20", "--set", "n_recorded=10"]
+
+
+def firstspike(*args, cwd, **env):
+    command = [sys.executable, "-m", "firstspike", *map(str, args)]
+    return subprocess.run(command, cwd=cwd, env=os.environ | env, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [[], ["sim"], ["sim", "coincidence"], ["train"], ["train", "digits"], ["theory", "snr"], ["data", "list"],
+     ["results", "show"], ["bench"], ["doctor"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_help_imports_nothing_heavy(args, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "firstspike", *args, "--help"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Usage:" in done.stdout
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "click" in loaded and not loaded & set(HEAVY)
+
+
+def test_help_is_quick(tmp_path):
+    """At most 60 ms more than importing click (0.12 s in all on the reference machine)."""
+
+    def best(*command):
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, check=True)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert best("-m", "firstspike", "--help") < best("-c", "import click") + 0.06
+
+
+def test_python_cli_py_runs_from_a_checkout(tmp_path):
+    import firstspike
+
+    script = firstspike.__file__.replace("__init__.py", "cli.py")
+    done = subprocess.run([sys.executable, script, "--version"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip().endswith(firstspike.__version__)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["nothing"], 2, "No such command"),
+        (["sim", "coincidence", "--preset", "nope"], 2, "unknown preset"),
+        (["sim", "coincidence", "--set", "n_aferents=3"], 2, "did you mean 'n_afferents'"),
+        (["sim", "coincidence", "--set", "tau_m=-1ms"], 2, "tau_m must be > 0 s, got -0.001"),
+        (["sim", "coincidence", "--set", "tau_m"], 2, "KEY=VALUE"),
+        (["sim", "coincidence", "--seed", "x"], 2, "whole number"),
+        (["results", "show", "absent.h5"], 3, "absent.h5 does not exist"),
+        (["theory", "snr", "--set", "rate=10ms"], 2, "rate"),
+    ],
+)
+def test_errors_are_one_line_with_a_code(args, code, message, capsys):
+    with pytest.raises(SystemExit) as leave:
+        main(args)
+    assert leave.value.code == code
+    captured = capsys.readouterr()
+    assert message in captured.err and "Traceback" not in captured.err and not captured.out
+
+
+def test_sim_writes_prints_and_refuses_to_overwrite(tmp_path):
+    first = firstspike("sim", "coincidence", *SMALL, "--seed", 3, "--out", "a.h5", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "expected" in first.stdout and (tmp_path / "a.png").stat().st_size > 10_000
+    again = firstspike("sim", "coincidence", *SMALL, "--out", "a.h5", cwd=tmp_path)
+    assert again.returncode == 4 and "--force" in again.stderr
+    document = firstspike("sim", "coincidence", *SMALL, "--seed", 3, "--out", "b.h5", "--json", cwd=tmp_path)
+    assert json.loads(document.stdout)["out"] == "b.h5" and not (tmp_path / "b.png").exists()
+    same = firstspike("results", "diff", "a.h5", "b.h5", cwd=tmp_path)
+    assert same.returncode == 0 and "same content" in same.stdout
+    show = firstspike("results", "show", "a.h5", "--json", cwd=tmp_path)
+    assert json.loads(show.stdout)["parameters"]["seed"] == 3
+    firstspike("sim", "coincidence", *SMALL, "--seed", 4, "--out", "c.h5", "--json", cwd=tmp_path)
+    assert firstspike("results", "diff", "a.h5", "c.h5", cwd=tmp_path).returncode == 5
+    rerun = firstspike("results", "rerun", "a.h5", cwd=tmp_path)
+    assert rerun.returncode == 0 and "reproduced" in rerun.stdout
+    plot = firstspike("results", "plot", "a.h5", "--out", "p.png", cwd=tmp_path)
+    assert plot.returncode == 0 and (tmp_path / "p.png").exists()
+
+
+def test_python_call_gives_the_bits_of_the_command(tmp_path):
+    import firstspike as package
+
+    done = firstspike("sim", "coincidence", *SMALL, "--seed", 5, "--seeds", 2, "--json", "--out", "a.h5", cwd=tmp_path)
+    result = package.run("coincidence", seed=5, seeds=2, n_afferents=300, rate=10.0, n_periods=20, n_recorded=10)
+    assert json.loads(done.stdout)["content_sha256"] == result.content_sha256
+    assert package.open(tmp_path / "a.h5").content_sha256 == result.content_sha256
+
+
+def test_dry_run_prints_the_parameters_and_writes_nothing(tmp_path):
+    done = firstspike("sim", "coincidence", "--dry-run", "--set", "tau_m=12ms", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["parameters"]["tau_m"] == 0.012 and not list(tmp_path.iterdir())
+
+
+def test_presets_are_listed():
+    out = CliRunner().invoke(cli, ["sim", "coincidence", "--preset", "list"]).output
+    assert "masquelier2017" in out and "masquelier2018" in out

@@ -45,7 +45,7 @@ def cache_folder() -> Path:
     if not base:
         from platformdirs import user_cache_dir
 
-        base = Path(user_cache_dir("firstspike")) / "kernels"
+        base = str(Path(user_cache_dir("firstspike")) / "kernels")
     return Path(base) / "firstspike" / source_digest()
 
 

@@ -129,7 +129,8 @@ def update(params, settings: dict):
             raise ValueError(f"unknown parameter {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         unit = type(params).__dataclass_fields__[key].metadata.get("unit", "1")
         try:
-            new[key] = _convert(value, *kinds[key], unit)
+            kind, many, optional = kinds[key]
+            new[key] = _convert(value, kind, many, optional, unit)
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"{key}: {error}") from None
     return check(replace(params, **new))

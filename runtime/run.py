@@ -106,10 +106,13 @@ def git_commit() -> dict:
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return {}
+
+    def git(*words):
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=5)
+        return done.stdout.strip()
+
     try:
-        call = dict(cwd=root, capture_output=True, text=True, timeout=5)
-        head = subprocess.run(["git", "rev-parse", "HEAD"], **call).stdout.strip()
-        dirty = bool(subprocess.run(["git", "status", "--porcelain", "-uno"], **call).stdout.strip())
+        head, dirty = git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
     except (OSError, subprocess.SubprocessError):
         return {}
     return {"git_commit": head, "git_dirty": int(dirty)} if head else {}

@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""Estimators: one system a file, made of the engines and rules."""

@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""Engine of waves: at most one spike a neuron; front end, convolution, pooling, winners, learning."""

@@ -1,0 +1,266 @@
+"""SDNN: convolutional layers of one-spike neurons, trained by STDP one after the other; features for a classifier.
+
+Images become first spikes (contrast filter, local mean, code of ranks), then per layer: integrate-and-fire
+convolution, pooling by first spike. Learning of a layer: one spike a position, k winners an image, one-spike STDP;
+earlier layers are frozen and their time maps kept. Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018,
+doi 10.1016/j.neunet.2017.12.005.
+"""
+
+from dataclasses import fields
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ...runtime import params as parameters
+from ...runtime import rng
+from ...runtime.spikes import check_times
+from ..rules.order import OrderSTDP, convergence
+from ..waves import front_end
+from ..waves.conv import convolve, learn
+from ..waves.winners import pointwise_inhibition, pool_times
+from .sdnn_params import SDNNParams
+
+__all__ = ["SDNN", "permute_synapses"]
+
+_SLICE = 500  # images between two reports of progress; also the chunk of a forward pass
+_PROBE = 1000  # images used to count spikes
+
+
+def permute_synapses(weights, seed, name="permute"):
+    """Weights (F, C, KH, KW) with the synapses of each map in a random order: a control for what was learnt."""
+    out = np.ascontiguousarray(weights).reshape(len(weights), -1).copy()
+    for f in range(len(out)):
+        out[f] = out[f, rng.permutation(seed, f"{name}/{f}", out.shape[1])]
+    return out.reshape(np.shape(weights))
+
+
+class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
+    """Unsupervised features from images by one-spike STDP (scikit-learn transformer).
+
+    Parameters: see :class:`~firstspike.plasticity.learners.sdnn_params.SDNNParams`.
+
+    Attributes
+    ----------
+    weights_ : list of ndarray (F, C, KH, KW), float32
+        May be replaced by hand; `transform` uses what stands here.
+    convergence_ : list of ndarray (n, 2)
+        For each layer rows (presentations, mean of w (1 - w)); the first row is before learning.
+    n_seen_ : list of int
+        Presentations to each layer.
+    spikes_ : dict of float
+        Mean spikes an image: ``input``, ``conv1``, ``pool1``, ...
+    health_ : list of dict
+        For each layer: `dead_maps` (never won in the last pass), `win_share` (largest share of the wins of one map),
+        `saturation` (share of weights below 0.05 or above 0.95), `without_winner` (share of images), `mean_step`
+        (mean step of the winners).
+
+    Examples
+    --------
+    >>> images = np.zeros((3, 8, 8), np.uint8)
+    >>> images[:2, 2:6, 3] = 255
+    >>> net = SDNN(filter_sizes=(3,), filter_padding=1, maps=(4, 6), epochs=(1, 1)).fit(images)
+    >>> net.transform(images).shape
+    (3, 54)
+    """
+
+    __eq__ = object.__eq__  # an estimator is itself, whatever its parameters
+    __hash__ = object.__hash__
+
+    def _params(self):
+        values = {f.name: getattr(self, f.name) for f in fields(SDNNParams)}
+        return parameters.check(SDNNParams(**values))
+
+    def _kernels(self, p):
+        if p.filter == "gabor":
+            return [front_end.gabor(size, angle) for size in p.filter_sizes for angle in p.orientations]
+        out = []
+        for size, s in zip(p.filter_sizes, p.filter_scales, strict=True):
+            if p.filter == "log":
+                on = front_end.log(size, s)
+                off = -on / -on.min()
+            else:
+                on, off = front_end.dog(size, s, s * p.filter_ratio), front_end.dog(size, s * p.filter_ratio, s)
+            out += [on, off] if p.polarity == "both" else [on]
+        return out
+
+    def encode(self, X):
+        """Time maps (N, C, H, W) of images (N, H, W)."""
+        p = self._params()
+        filtering = {"padding": p.filter_padding, "scale": p.pixel_scale, "use_abs": p.filter == "gabor"}
+        filtering["threshold"] = p.filter_threshold or None
+        inhibition = None if p.lateral == "none" else {"mode": p.lateral}
+        return front_end.encode(
+            X,
+            self._kernels(p),
+            p.n_steps,
+            filtering=filtering,
+            norm_radius=p.norm_radius,
+            inhibition=inhibition,
+            bins=p.bins,
+        )
+
+    def forward(self, times, layer):
+        """Time maps (N, F, PH, PW) after the pooling of `layer` = 0, 1, ... from those after the layer below."""
+        p = self._params()
+        pool = (p.pool_sizes[layer], p.pool_strides[layer], p.pool_paddings[layer])
+        return self._convolve(p, times, layer, pool)
+
+    def _convolve(self, p, times, layer, pool):
+        return convolve(
+            times,
+            self.weights_[layer],
+            p.thetas[layer],
+            p.n_steps,
+            padding=p.paddings[layer],
+            pool=pool,
+            strict=p.strict,
+            inhibit=p.inhibit_at_inference,
+        )
+
+    def fit(self, X, y=None, progress=None):
+        """Learn all layers from images (N, H, W), uint8 or float >= 0, in the order given.
+
+        Parameters
+        ----------
+        X : ndarray, shape (N, H, W)
+            Images.
+        y : object
+            Ignored.
+        progress : callable, optional
+            ``progress(fraction, note)``, called about every 500 images.
+        """
+        p = self._params()
+        report = progress or (lambda fraction, note: None)
+        report(0.0, "encoding")
+        times = self.encode(X)
+        self.weights_, self.convergence_, self.n_seen_, self.health_ = [], [], [], []
+        self.spikes_ = {"input": float((times[:_PROBE] < p.n_steps).sum() / max(1, min(len(times), _PROBE)))}
+        total = max(1, sum(p.epochs)) * max(1, len(times))
+        done = 0
+        for layer, n_maps in enumerate(p.maps):
+            shape = (n_maps, times.shape[1], p.kernels[layer], p.kernels[layer])
+            draws = rng.normals(p.random_state, f"sdnn/weights/{layer}", shape)
+            self.weights_.append((p.init_mean + p.init_std * draws).astype(np.float32))
+            start = done
+
+            def tell(seen, note, start=start):
+                report(min(1.0, (start + seen) / total), note)
+
+            self._fit_layer(p, times, layer, tell)
+            done += p.epochs[layer] * len(times)
+            self._count_spikes(p, times[:_PROBE], layer)
+            if layer + 1 < len(p.maps):
+                times = self.forward(times, layer)
+        report(1.0, "done")
+        return self
+
+    def _fit_layer(self, p, times, layer, tell):
+        rule = OrderSTDP(p.a_plus, p.a_ratio, p.doubling[layer], p.a_max, stabiliser=p.stabiliser)
+        weights, n_seen, n_updated = self.weights_[layer], 0, 0
+        history = [(0, convergence(weights))]
+        inputs = pointwise_inhibition(times, p.n_steps) if p.inhibit_inputs[layer] else times
+        winners = np.empty((0, p.winners[layer], 4), np.int32)
+        for epoch in range(p.epochs[layer]):
+            parts = []
+            for start in range(0, len(inputs), _SLICE):
+                learnt = learn(
+                    inputs[start : start + _SLICE],
+                    weights,
+                    rule,
+                    theta=p.thetas[layer],
+                    n_steps=p.n_steps,
+                    n_winners=p.winners[layer],
+                    radius=p.radii[layer],
+                    padding=p.paddings[layer],
+                    strict=p.strict,
+                    n_seen=n_seen,
+                    n_updated=n_updated,
+                )
+                weights, n_seen, n_updated = learnt.weights, learnt.n_seen, learnt.n_updated
+                parts.append(learnt.winners)
+                history.append((n_seen, convergence(weights)))
+                tell(n_seen, f"layer {layer + 1}, pass {epoch + 1}, w(1-w) {history[-1][1]:.4f}")
+                if history[-1][1] < p.stop_at[layer]:
+                    break
+            winners = np.concatenate(parts) if parts else winners
+            if history[-1][1] < p.stop_at[layer]:
+                break
+        self.weights_[layer] = weights
+        self.convergence_.append(np.array(history))
+        self.n_seen_.append(n_seen)
+        self.health_.append(_health(weights, winners))
+
+    def _count_spikes(self, p, times, layer):
+        spikes = self._convolve(p, times, layer, None)
+        pooled = pool_times(spikes, p.n_steps, p.pool_sizes[layer], p.pool_strides[layer], p.pool_paddings[layer])
+        for name, maps in (("conv", spikes), ("pool", pooled)):
+            self.spikes_[f"{name}{layer + 1}"] = float((maps < p.n_steps).sum() / max(1, len(maps)))
+
+    def set_weights(self, weights):
+        """Put in a list of weights (F, C, KH, KW), one a layer, for `transform`; returns self.
+
+        Raises ValueError for another number of layers or shapes that do not fit each other.
+        """
+        p = self._params()
+        weights = [np.ascontiguousarray(w, np.float32) for w in weights]
+        if len(weights) != len(p.maps):
+            raise ValueError(f"weights must have {len(p.maps)} arrays, one a layer, got {len(weights)}")
+        for layer, w in enumerate(weights):
+            below = weights[layer - 1].shape[0] if layer else w.shape[1]
+            wanted = (p.maps[layer], below, p.kernels[layer], p.kernels[layer])
+            if w.shape != wanted or not np.isfinite(w).all():
+                raise ValueError(f"weights of layer {layer + 1} must be finite, of shape {wanted}, got {w.shape}")
+        self.weights_ = weights
+        return self
+
+    def permuted_weights(self, seed=0, layers=None):
+        """List of weights with the synapses inside each map permuted, in all or in the named layers (0, 1, ...)."""
+        check_is_fitted(self, "weights_")
+        chosen = range(len(self.weights_)) if layers is None else layers
+        return [permute_synapses(w, seed, f"permute/{i}") if i in chosen else w for i, w in enumerate(self.weights_)]
+
+    def transform(self, X):
+        """Features (N, F PH PW) of images (N, H, W), float32 in compressed sparse rows."""
+        check_is_fitted(self, "weights_")
+        X = np.asarray(X)
+        if X.ndim != 3:
+            raise ValueError(f"X must be images (N, H, W), got shape {X.shape}")
+        return self.transform_times(self.encode(X))
+
+    def transform_times(self, times):
+        """Features of input time maps (N, C, H, W), as :meth:`transform`."""
+        check_is_fitted(self, "weights_")
+        p = self._params()
+        times = check_times(times, p.n_steps)
+        parts = []
+        for start in range(0, max(1, len(times)), _SLICE):
+            maps = times[start : start + _SLICE]
+            for layer in range(len(self.weights_)):
+                maps = self.forward(maps, layer)
+            parts.append(_features(maps.reshape(len(maps), -1), p))
+        return sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
+
+
+def _features(maps, p):
+    rows, columns = np.nonzero(maps < p.n_steps)
+    start = np.searchsorted(rows, np.arange(len(maps) + 1))
+    data = np.ones(len(columns), np.float32)
+    if p.features == "latency":
+        data = ((p.n_steps - maps[rows, columns].astype(np.float32)) / p.n_steps).astype(np.float32)
+    return sparse.csr_matrix((data, columns.astype(np.int32), start.astype(np.int32)), shape=maps.shape)
+
+
+def _health(weights, winners):
+    n_maps = len(weights)
+    won = winners[..., 0]
+    wins = np.bincount(won[won >= 0], minlength=n_maps)
+    n = max(1, len(winners))
+    return {
+        "dead_maps": int((wins == 0).sum()),
+        "win_share": float(wins.max() / max(1, wins.sum())),
+        "saturation": float(((weights < 0.05) | (weights > 0.95)).mean()),
+        "without_winner": float((won[:, 0] < 0).sum() / n) if len(winners) else 0.0,
+        "mean_step": float(winners[..., 3][won >= 0].mean()) if (won >= 0).any() else float("nan"),
+    }

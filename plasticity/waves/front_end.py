@@ -1,0 +1,264 @@
+"""From images to first spikes: contrast filters, normalisation, lateral inhibition, and the code of ranks.
+
+    image (N, H, W)  ->  intensities (N, C, H', W') >= 0, zero = silent  ->  time map (N, C, H', W'), T = silent
+
+Kernels, with row u and column v in -r..r, each made zero-mean and scaled to a maximum of 1:
+
+    DoG    g(s1) - g(s2),  g(s) = exp(-(u^2 + v^2) / 2 s^2) / (2 pi s^2)           (s1 < s2 on-, s1 > s2 off-centre)
+    LoG    (1 - q) exp(-q),  q = (u^2 + v^2) / 2 s^2
+    Gabor  exp(-(X^2 + g^2 Y^2) / 2 sigma^2) cos(2 pi X / lambda),  lambda = 2 n / div,  sigma = 0.8 lambda
+
+Masquelier & Thorpe 2007, doi 10.1371/journal.pcbi.0030031; Mozafari et al. 2019, doi 10.3389/fnins.2019.00625.
+"""
+
+import numpy as np
+
+from ...runtime.spikes import time_dtype
+from .checks import at_least, check_kernel, finite
+from .front_end_cpu import box_normalise, correlate, inhibit_later, inhibit_stronger, pool_maximum, rank
+from .winners import pooled_size
+
+__all__ = [
+    "dog",
+    "encode",
+    "filter_images",
+    "gabor",
+    "lateral_inhibition",
+    "local_normalise",
+    "log",
+    "pool_intensities",
+    "rank_code",
+]
+
+_CHUNK = 256  # images at a time: the intensities of a chunk stay in the cache
+
+
+def _grid(size):
+    if at_least("size", size, 1) % 2 == 0:
+        raise ValueError(f"size must be odd, got {size}")
+    r = np.arange(size) - size // 2
+    return r[:, None].astype(float), r[None, :].astype(float)
+
+
+def _positive(**values):
+    for name, value in values.items():
+        if not (np.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be > 0, got {value}")
+
+
+def _scaled(kernel):
+    kernel = kernel - kernel.mean()
+    return kernel / kernel.max()
+
+
+def dog(size, s1, s2):
+    """Difference of Gaussians (size, size), `s1` and `s2` in pixels, s1 != s2.
+
+    Examples
+    --------
+    >>> dog(3, 1 / 3, 2 / 3)[1].round(6).tolist()
+    [-0.155888, 1.0, -0.155888]
+    """
+    _positive(s1=s1, s2=s2)
+    if s1 == s2 or size < 3:
+        raise ValueError(f"a difference of Gaussians needs size >= 3 and s1 != s2, got {size}, {s1} and {s2}")
+    u, v = _grid(size)
+    q = (u * u + v * v) / 2
+    return _scaled(np.exp(-q / s1**2) / (2 * np.pi * s1**2) - np.exp(-q / s2**2) / (2 * np.pi * s2**2))
+
+
+def log(size, s):
+    """Laplacian of a Gaussian (size, size), centre positive, `s` in pixels."""
+    _positive(s=s)
+    u, v = _grid(at_least("size", size, 3))
+    q = (u * u + v * v) / (2 * s * s)
+    return _scaled((1 - q) * np.exp(-q))
+
+
+def gabor(size, orientation, div=4.0, gamma=0.3):
+    """Gabor kernel (size, size); `orientation` in degrees, `div` sets the wavelength, `gamma` the aspect ratio."""
+    _positive(div=div, gamma=gamma)
+    if not np.isfinite(orientation):
+        raise ValueError(f"orientation must be finite, got {orientation}")
+    u, v = _grid(at_least("size", size, 3))
+    wavelength = 2 * size / div
+    sigma = 0.8 * wavelength
+    angle = np.deg2rad(orientation)
+    x = v * np.sin(angle) + u * np.cos(angle)
+    y = v * np.cos(angle) - u * np.sin(angle)
+    return _scaled(np.exp(-(x * x + gamma * gamma * y * y) / (2 * sigma * sigma)) * np.cos(2 * np.pi * x / wavelength))
+
+
+def _stack(kernels):
+    """(C, n, n) with smaller kernels centred, and for each map an earlier one it is a multiple of, and the factor."""
+    kernels = [finite("kernels", k, 2).astype(float) for k in kernels]
+    if not kernels or any(k.shape[0] != k.shape[1] or k.shape[0] % 2 == 0 for k in kernels):
+        raise ValueError(f"kernels must be square with odd size, got {[k.shape for k in kernels]}")
+    size = max(k.shape[0] for k in kernels)
+    stack = np.stack([np.pad(k, (size - k.shape[0]) // 2) for k in kernels])
+    base, factor = np.arange(len(stack)), np.ones(len(stack))
+    for m in range(len(stack)):
+        for b in range(m):
+            norm = (stack[b] * stack[b]).sum()
+            a = (stack[m] * stack[b]).sum() / norm if norm else 0.0
+            # an off-centre DoG is the on-centre one times a negative number: one correlation serves both
+            if base[b] == b and a and np.abs(stack[m] - a * stack[b]).max() <= 1e-12 * np.abs(stack[m]).max():
+                base[m], factor[m] = b, a
+                break
+    return stack, base, factor
+
+
+def filter_images(images, kernels, *, padding=0, threshold=None, use_abs=False, floor=None, scale=1.0):
+    """Cross-correlation with each kernel (zero padding), then threshold, then absolute value, then noise floor.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, W)
+        uint8 or float.
+    kernels : sequence of ndarray (n, n)
+        Odd sizes; smaller ones are centred in the largest.
+    padding : int
+        Zeros around the image.
+    threshold : float, optional
+        Responses below it become 0. None: negative responses become 0, or, with `use_abs`, none do.
+    use_abs : bool
+        Take the absolute value after the threshold.
+    floor : float, optional
+        Responses with a smaller size become 0: a flat area gives rounding noise, not 0. Default: 1e-5 of the range of
+        pixels if there is no threshold, else 0.
+    scale : float
+        Multiplies the pixels.
+
+    Returns
+    -------
+    intensities : ndarray of float64, shape (N, C, OH, OW)
+    """
+    images = finite("images", images, 3)
+    _positive(scale=scale)
+    stack, base, factor = _stack(kernels)
+    size = check_kernel(images.shape[1:], stack.shape[1:], padding)
+    if floor is None:
+        full = 255.0 if images.dtype == np.uint8 else max(1.0, float(images.max(initial=0)))
+        floor = 1e-5 * full * scale if threshold is None else 0.0
+    if threshold is None:
+        threshold = -np.inf if use_abs else 0.0
+    if np.isnan(threshold) or not floor >= 0:
+        raise ValueError(f"threshold must be a number and floor >= 0, got {threshold} and {floor}")
+    if not use_abs and threshold < 0:
+        raise ValueError(f"threshold must be >= 0 without use_abs (intensities are not negative), got {threshold}")
+    if images.dtype not in (np.uint8, np.float64):
+        images = images.astype(np.float64)
+    out = np.empty((len(images), len(stack), *size))
+    cut = (float(threshold), bool(use_abs), float(floor))
+    correlate(np.ascontiguousarray(images), float(scale), stack, base, factor, int(padding), cut, out)
+    return out
+
+
+def _intensities(array):
+    array = finite("intensities", array, 4)
+    if array.size and array.min() < 0:
+        raise ValueError(f"intensities must be >= 0, got {array.min()}")
+    return np.ascontiguousarray(array, np.float64)
+
+
+def _per_map(function, intensities, *arguments):
+    out = np.empty_like(intensities)
+    shape = (-1, *intensities.shape[2:])
+    function(intensities.reshape(shape), *arguments, out.reshape(shape))
+    return out
+
+
+def local_normalise(intensities, radius):
+    """Each map (N, C, H, W) divided by its mean over (2 R + 1)^2 cells; the border is padded by zeros, not cut."""
+    return _per_map(box_normalise, _intensities(intensities), at_least("radius", radius, 0))
+
+
+def lateral_inhibition(intensities, factors=(0.15, 0.12, 0.10, 0.07, 0.05), mode="delay"):
+    """Competition of neighbours in the same map, by Chebyshev distance d = 1, 2, ... up to ``len(factors)``.
+
+    ``mode="delay"``: stronger neighbours delay a cell, I' = I / (1 + sum of factors). ``mode="spyketorch"``: weaker
+    neighbours (and the outside) strengthen it, I' = I (1 + sum of factors). All comparisons use the original values.
+    """
+    factors = finite("factors", factors, 1).astype(np.float64)
+    if factors.size and factors.min() < 0:
+        raise ValueError(f"factors must be >= 0, got {factors.min()}")
+    if mode not in ("delay", "spyketorch"):
+        raise ValueError(f"mode must be 'delay' or 'spyketorch', got {mode!r}")
+    return _per_map(inhibit_later if mode == "delay" else inhibit_stronger, _intensities(intensities), factors)
+
+
+def pool_intensities(intensities, window, stride=None, padding=0):
+    """Largest intensity of each window; padded by zeros."""
+    intensities = _intensities(intensities)
+    size = pooled_size(intensities.shape[2:], window, stride, padding)
+    out = np.empty((*intensities.shape[:2], *size))
+    arguments = (int(window), int(window if stride is None else stride), int(padding))
+    pool_maximum(intensities.reshape(-1, *intensities.shape[2:]), *arguments, out.reshape(-1, *size))
+    return out
+
+
+def rank_code(intensities, n_steps, bins="equal"):
+    """Spike steps by rank of intensity over all maps of an image together; zero stays silent.
+
+    With n non-zero intensities in falling order (ties: by flat index), rank r = 0..n-1 spikes at
+
+        bins="equal":       floor(r T / n)
+        bins="spyketorch":  floor(r / b), b = floor(n / T); the n - b T weakest never spike
+
+    Returns
+    -------
+    times : ndarray, shape (N, C, H, W)
+
+    Examples
+    --------
+    >>> rank_code(np.array([[[[0.2, 0.0, 0.9, 0.5]]]]), 2).tolist()
+    [[[[1, 2, 0, 0]]]]
+    """
+    if bins not in ("equal", "spyketorch"):
+        raise ValueError(f"bins must be 'equal' or 'spyketorch', got {bins!r}")
+    n_steps = at_least("n_steps", n_steps, 1)
+    intensities = _intensities(intensities)
+    out = np.empty(intensities.shape, time_dtype(n_steps))
+    n = len(intensities)
+    rank(intensities.reshape(n, -1), n_steps, bins == "equal", out.reshape(n, -1))
+    return out
+
+
+def encode(images, kernels, n_steps, *, filtering=None, norm_radius=0, inhibition=None, bins="equal"):
+    """The whole front end, chunk by chunk: filter, normalise, inhibit, rank.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, W)
+        uint8 or float.
+    kernels : sequence of ndarray
+        As in :func:`filter_images`.
+    n_steps : int
+        T.
+    filtering : dict, optional
+        Keywords of :func:`filter_images`.
+    norm_radius : int
+        R of :func:`local_normalise`; 0 = none.
+    inhibition : dict, optional
+        Keywords of :func:`lateral_inhibition`; None = none.
+    bins : str
+        As in :func:`rank_code`.
+
+    Returns
+    -------
+    times : ndarray, shape (N, C, H', W')
+    """
+    images = finite("images", images, 3)
+    filtering = dict(filtering or {})
+    if filtering.get("floor") is None and filtering.get("threshold") is None and images.dtype != np.uint8:
+        # the floor belongs to the whole set, not to a chunk
+        filtering["floor"] = 1e-5 * max(1.0, float(images.max(initial=0))) * filtering.get("scale", 1.0)
+    parts = []
+    for start in range(0, max(len(images), 1), _CHUNK):
+        maps = filter_images(images[start : start + _CHUNK], kernels, **filtering)
+        if norm_radius:
+            maps = local_normalise(maps, norm_radius)
+        if inhibition is not None:
+            maps = lateral_inhibition(maps, **inhibition)
+        parts.append(rank_code(maps, n_steps, bins))
+    return np.concatenate(parts)

@@ -1,0 +1,162 @@
+"""Loops of the front end: correlation, local mean, lateral inhibition, rank code; one image a task."""
+
+import numpy as np
+
+from ...runtime.jit import kernel, prange
+
+__all__ = ["box_normalise", "correlate", "inhibit_later", "inhibit_stronger", "pool_maximum", "rank"]
+
+
+@kernel
+def _axpy(out, a, x):
+    for i in range(out.size):
+        out[i] += a * x[i]
+
+
+@kernel
+def _cut(out, threshold, use_abs, floor):
+    for i in range(out.size):
+        r = out[i] if out[i] >= threshold else 0.0
+        if use_abs:
+            r = abs(r)
+        out[i] = 0.0 if abs(r) < floor else r
+
+
+@kernel
+def _correlate_one(image, scale, kernels, base, factor, padding, cut, out):
+    """All maps of one image; map m is `factor[m]` times the response of map `base[m]` <= m."""
+    size = kernels.shape[1]
+    height, width = image.shape
+    padded = np.zeros((height + 2 * padding, width + 2 * padding))
+    for y in range(height):
+        for x in range(width):
+            padded[y + padding, x + padding] = image[y, x] * scale
+    for m in range(kernels.shape[0]):
+        if base[m] < m:
+            continue
+        for y in range(out.shape[1]):
+            row = out[m, y]
+            row[:] = 0.0
+            for i in range(size):
+                for j in range(size):
+                    if kernels[m, i, j] != 0.0:
+                        _axpy(row, kernels[m, i, j], padded[y + i, j : j + row.size])
+    for m in range(kernels.shape[0]):
+        if base[m] < m:
+            for y in range(out.shape[1]):
+                row = out[m, y]
+                row[:] = 0.0
+                _axpy(row, factor[m], out[base[m], y])
+    threshold, use_abs, floor = cut
+    for m in range(kernels.shape[0]):
+        for y in range(out.shape[1]):
+            _cut(out[m, y], threshold, use_abs, floor)
+
+
+@kernel(parallel=True)
+def correlate(images, scale, kernels, base, factor, padding, cut, out):
+    """Responses `out` (N, C, OH, OW) of `images` (N, H, W) times `scale` to `kernels` (C, n, n)."""
+    for n in prange(images.shape[0]):
+        _correlate_one(images[n], scale, kernels, base, factor, padding, cut, out[n])
+
+
+@kernel(parallel=True)
+def box_normalise(maps, radius, out):
+    """Each of `maps` (M, H, W) divided by its mean in a window of (2 R + 1)^2, silent beyond the border."""
+    n_maps, height, width = maps.shape
+    for m in prange(n_maps):
+        table = np.zeros((height + 1, width + 1))  # sums of all cells above and left
+        for y in range(height):
+            total = 0.0
+            for x in range(width):
+                total += maps[m, y, x]
+                table[y + 1, x + 1] = table[y, x + 1] + total
+        area = 1.0 / ((2 * radius + 1) * (2 * radius + 1))
+        for y in range(height):
+            a, b = max(y - radius, 0), min(y + radius + 1, height)
+            for x in range(width):
+                if maps[m, y, x] == 0.0:
+                    out[m, y, x] = 0.0
+                    continue
+                c, d = max(x - radius, 0), min(x + radius + 1, width)
+                total = table[b, d] - table[a, d] - table[b, c] + table[a, c]
+                out[m, y, x] = maps[m, y, x] / (total * area + 1e-12)
+
+
+@kernel(parallel=True)
+def inhibit_later(maps, factors, out):
+    """I / (1 + S), S = sum of `factors[d - 1]` over stronger neighbours at Chebyshev distance d."""
+    n_maps, height, width = maps.shape
+    radius = factors.size
+    for m in prange(n_maps):
+        for y in range(height):
+            for x in range(width):
+                value, total = maps[m, y, x], 0.0
+                for v in range(max(y - radius, 0), min(y + radius + 1, height)):
+                    for u in range(max(x - radius, 0), min(x + radius + 1, width)):
+                        if maps[m, v, u] > value:
+                            total += factors[max(abs(v - y), abs(u - x)) - 1]
+                out[m, y, x] = value / (1.0 + total)
+
+
+@kernel(parallel=True)
+def inhibit_stronger(maps, factors, out):
+    """I (1 + S), S = sum of `factors[d - 1]` over weaker neighbours; beyond the border they count as 0."""
+    n_maps, height, width = maps.shape
+    radius = factors.size
+    for m in prange(n_maps):
+        for y in range(height):
+            for x in range(width):
+                value, total = maps[m, y, x], 0.0
+                for v in range(y - radius, y + radius + 1):
+                    for u in range(x - radius, x + radius + 1):
+                        inside = 0 <= v < height and 0 <= u < width
+                        other = maps[m, v, u] if inside else 0.0
+                        if value > other:
+                            total += factors[max(abs(v - y), abs(u - x)) - 1]
+                out[m, y, x] = value * (1.0 + total)
+
+
+@kernel(parallel=True)
+def pool_maximum(maps, window, stride, padding, out):
+    """Largest intensity of each window of `maps` (M, H, W); the padding is 0."""
+    for m in prange(maps.shape[0]):
+        for py in range(out.shape[1]):
+            top = py * stride - padding
+            for px in range(out.shape[2]):
+                left = px * stride - padding
+                best = 0.0
+                for y in range(max(top, 0), min(top + window, maps.shape[1])):
+                    for x in range(max(left, 0), min(left + window, maps.shape[2])):
+                        best = max(best, maps[m, y, x])
+                out[m, py, px] = best
+
+
+@kernel
+def _rank_one(values, n_steps, equal, out):
+    n = 0
+    for i in range(values.size):
+        n += values[i] > 0.0
+    keys = np.empty(n)
+    where = np.empty(n, np.int64)
+    n = 0
+    for i in range(values.size):
+        out[i] = n_steps
+        if values[i] > 0.0:
+            keys[n] = -values[i]
+            where[n] = i
+            n += 1
+    order = np.argsort(keys, kind="mergesort")
+    block = n // n_steps
+    for r in range(n):
+        if equal:
+            out[where[order[r]]] = r * n_steps // n
+        elif r < block * n_steps:
+            out[where[order[r]]] = r // block
+
+
+@kernel(parallel=True)
+def rank(values, n_steps, equal, out):
+    """Rank code of each row of `values` (N, cells) into `out` (N, cells)."""
+    for n in prange(values.shape[0]):
+        _rank_one(values[n], n_steps, equal, out[n])

@@ -13,9 +13,8 @@ Reference: T. Masquelier & S. R. Kheradpisheh (2018), Front. Comput. Neurosci. 1
 
 import numpy as np
 
-from ...runtime.jit import specialise
 from . import loops
-from .engine import checked_input, per_neuron, prepared
+from .engine import checked_input, prepared, specialised
 from .lif import LIF
 
 __all__ = ["advance_clock"]
@@ -23,14 +22,14 @@ __all__ = ["advance_clock"]
 on_pre, on_post, has_pre, has_post = loops.on_pre, loops.on_post, loops.no, loops.no
 
 
-def steps(state, times, units, counts, theta, rows, c, dt, first, stop, out):
+def steps(state, spikes, theta, rows, q, d_threshold, dt, first, stop, out):
     """Step all runs and neurons through the steps [first, stop); return the number of output spikes.
 
-    Plain Python: compiled by ``specialise``. out: (room, 3) of run, neuron, step; -1 if there is no room.
+    Plain Python: compiled by ``specialise``. q: factors a step of V, x, y, Theta; out: (room, 3) of run, neuron, step.
     """
     n = 0
-    q_m, q_plus, q_minus = 1.0 - dt / c.tau_m, 1.0 - dt / c.tau_plus, 1.0 - dt / c.tau_minus
-    q_threshold = 1.0 - dt / c.tau_threshold
+    times, units, counts = spikes
+    q_m, q_plus, q_minus, q_threshold = q
     trace = np.empty(state.trace.shape[1])
     for r in range(state.weights.shape[0]):
         for m in range(state.weights.shape[1]):
@@ -54,13 +53,11 @@ def steps(state, times, units, counts, theta, rows, c, dt, first, stop, out):
                     trace[i] += 1.0 / scale
                     j += 1
                 if v >= theta[m] + bar:
-                    if n == out.shape[0]:
-                        return -1
                     if has_post():
                         for i in range(w.size):
                             w[i] = on_post(w[i], trace[i] * scale, p)
                     v = 0.0
-                    bar += c.d_threshold * theta[m]
+                    bar += d_threshold * theta[m]
                     y += 1.0
                     out[n, 0], out[n, 1], out[n, 2] = r, m, k
                     n += 1
@@ -94,11 +91,9 @@ def advance_clock(state, times, units, counts, lif: LIF, rule=None, *, dt: float
     """
     state = loops.State(**state)
     n_runs, n_neurons, n_afferents = state.weights.shape
-    lif.check()
-    theta = per_neuron("threshold", lif.threshold, n_neurons)
     times, units, counts = checked_input(times, units, counts, n_runs)
-    _, rows, constants = prepared(rule, lif, n_neurons)
-    if not 0 < dt < min(constants.tau_m, constants.tau_plus, constants.tau_minus, constants.tau_threshold):
+    _, theta, rows, rates, constants = prepared(rule, lif, n_neurons)
+    if not 0 < dt < min(*(1.0 / abs(rates)), lif.tau_threshold):
         raise ValueError(f"dt must be > 0 s and smaller than every time constant, got {dt}")
     first, last = int(round(state.time.min() / dt)), int(round(stop / dt))
     for r in range(n_runs):
@@ -107,16 +102,12 @@ def advance_clock(state, times, units, counts, lif: LIF, rule=None, *, dt: float
             raise ValueError("times must be sorted and lie between the state's time and stop")
         if t.size and u.max() >= n_afferents:
             raise ValueError(f"units must lie in 0..{n_afferents - 1}")
-    pre, post = getattr(rule, "on_pre", None), getattr(rule, "on_post", None)
-    loop = specialise(
-        steps,
-        on_pre=pre or loops.on_pre,
-        on_post=post or loops.on_post,
-        has_pre=loops.yes if pre else loops.no,
-        has_post=loops.yes if post else loops.no,
-    )
+    loop = specialised(steps, rule)
     out = np.empty((n_runs * n_neurons * max(last - first, 0), 3), np.int64)
-    n = loop(state, times, units, counts, theta, rows, constants, float(dt), first, last, out)
+    q_plus, q_minus = 1.0 - dt * rates[constants.growth], 1.0 + dt * rates[constants.fade]
+    q = 1.0 + dt * rates[0], q_plus, q_minus, 1.0 - dt / lif.tau_threshold
+    spikes = times, units, counts
+    n = loop(state, spikes, theta, rows, q, constants.d_threshold, float(dt), first, last, out)
     run, neuron, k = out[:n].T
     order = np.lexsort((neuron, k, run))
     return run[order], neuron[order], (k[order] + 1) * dt

@@ -59,9 +59,8 @@ def init_state(weights, time: float = 0.0) -> dict:
         v=np.zeros((r, m)),
         time=np.full(r, float(time)),
         trace=np.zeros((r, n)),
-        epoch=np.zeros(r, np.int64),
+        growth=np.ones(r),
         post=np.zeros((r, m)),
-        post_epoch=np.zeros((r, m), np.int64),
         adapt=np.zeros((r, m)),
         adapt_time=np.full((r, m), float(time)),
     )
@@ -109,57 +108,38 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
     """
     state = loops.State(**state)
     n_runs, n_neurons, n_afferents = state.weights.shape
-    lif.check()
-    theta = per_neuron("threshold", lif.threshold, n_neurons)
-    if not (theta > 0).all():
-        raise ValueError(f"threshold must be > 0, got {theta.min()}")
     times, units, counts = checked_input(times, units, counts, n_runs)
-    loop, rows, constants = prepared(rule, lif, n_neurons)
+    loop, theta, rows, rates, constants = prepared(rule, lif, n_neurons)
     grid = np.ascontiguousarray(grid, np.float64)
-    shape = times.shape
-    tau_plus, tau_minus = hasattr(rule, "on_post"), hasattr(rule, "on_pre")
-    chunk = loops.Chunk(
-        times,
-        units,
-        counts,
-        np.empty(shape),
-        np.empty(shape if tau_plus else (n_runs, 0)),
-        np.empty(shape if tau_minus else (n_runs, 0)),
-        np.empty((n_runs, grid.size), np.int64),
-        np.empty((n_runs, grid.size)),
-    )
-    threads = threads if counts.sum() * n_neurons * _NS_EVENT > _SERIAL else 1
+    marks, mark_decay = _marks(state.time, times, counts, grid, rates[0])
+    factors = np.empty((rates.size, *times.shape))
+    chunk = loops.Chunk(times, units, counts, factors, marks, mark_decay, rates)
+    if threads > 1 and counts.sum() * n_neurons * _NS_EVENT < _SERIAL:
+        threads = 1
+    wrong = _shared_out(lambda first, last: loops.prepare(first, last, state, chunk), n_runs, threads)
+    if any(wrong):
+        r = next(code for code in wrong if code)
+        if r > 0:
+            raise ValueError(f"times of run {r - 1} must be finite, sorted, and not before the state's time")
+        raise ValueError(f"units of run {-r - 1} must lie in 0..{n_afferents - 1}")
+    progress = _progress(state, -(-n_neurons // constants.lanes), grid.size)
+    cursor, spikes = progress.cursor, []
 
-    def prepare(first, last):
-        return max(_factors(state, chunk, r, grid, constants) for r in range(first, last))
+    def walk(first, last):
+        loop(first, last, state, chunk, progress, theta, rows, constants)
 
-    wrong = max(_shared_out(prepare, n_runs, threads))
-    if wrong:
-        raise ValueError(
-            "times must be finite, sorted, and not before the state's time"
-            if wrong & 1
-            else f"units must lie in 0..{n_afferents - 1}"
-        )
-    progress = _progress(state, n_neurons, constants.lanes, grid.size)
-    run, neuron, event = [], [], []
     while True:
-        _shared_out(
-            lambda first, last: loop(first, last, state, chunk, progress, theta, rows, constants),
-            progress.done.size,
-            threads,
-        )
-        for r, b in zip(*np.nonzero(progress.n_out), strict=True):
-            spikes = progress.out[r, b, : progress.n_out[r, b]]
-            run.append(np.full(spikes.size, r))
-            neuron.append(b * constants.lanes + spikes % loops.LANES)
-            event.append(spikes // loops.LANES)
-        if (progress.done == counts[:, None]).all() and (progress.marked == grid.size).all():
+        _shared_out(walk, cursor.shape[0] * cursor.shape[1], threads)
+        if cursor[..., loops.N_OUT].any():
+            spikes.append(_listed(progress, constants.lanes))
+        if (cursor[..., loops.DONE] == counts[:, None]).all() and (cursor[..., loops.MARKED] == grid.size).all():
             break
-        progress.n_out[:] = 0
-    state.trace[:], state.epoch[:] = progress.trace[:, 0], progress.epoch[:, 0]
-    some = counts > 0
-    state.time[some] = times[some, counts[some] - 1]
-    return _sorted_spikes(run, neuron, event, times), progress.record
+        cursor[..., loops.N_OUT] = 0
+    if cursor.shape[1] > 1:
+        state.trace[:] = progress.trace[:, 0]
+    state.growth[:] = progress.growth[:, 0]
+    np.copyto(state.time, times[np.arange(n_runs), counts - 1], where=counts > 0)
+    return _sorted_spikes(spikes, times), progress.record
 
 
 def trajectory(weights, times, units, counts, lif: LIF, grid, threads: int = 1):
@@ -183,13 +163,17 @@ def trajectory(weights, times, units, counts, lif: LIF, grid, threads: int = 1):
 
 
 def per_neuron(name, value, n):
+    """One float64 for each of `n` neurons from one number or `n`."""
     array = np.asarray(value, np.float64)
     if array.shape not in ((), (1,), (n,)):
         raise ValueError(f"{name} must be one number or one for each of {n} neurons, got shape {array.shape}")
-    return np.ascontiguousarray(np.broadcast_to(array, n))
+    out = np.empty(n)
+    out[:] = array
+    return out
 
 
 def checked_input(times, units, counts, n_runs):
+    """Input spikes as float64, uint32 and int64, with shapes that fit `n_runs` runs."""
     times = np.ascontiguousarray(times, np.float64)
     units = np.ascontiguousarray(units, np.int32)
     counts = np.ascontiguousarray(counts, np.int64)
@@ -198,72 +182,87 @@ def checked_input(times, units, counts, n_runs):
             f"times and units must have shape ({n_runs}, K), counts ({n_runs},), "
             f"got {times.shape}, {units.shape}, {counts.shape}"
         )
-    if n_runs and not (0 <= counts.min() and counts.max() <= times.shape[1]):
+    if counts.min() < 0 or counts.max() > times.shape[1]:
         raise ValueError(f"counts must lie in 0..{times.shape[1]}, got {counts.min()}..{counts.max()}")
     return times, units.view(np.uint32), counts
 
 
-def prepared(rule, lif, n_neurons):
-    """The compiled loop of a rule, its parameters (one row a neuron), and the scalars of the call."""
+def specialised(loop, rule):
+    """`loop` compiled for the two functions of a rule, either of which may be missing."""
     pre, post = getattr(rule, "on_pre", None), getattr(rule, "on_post", None)
-    names = [field.name for field in fields(rule)] if rule is not None else []
-    if rule is not None:
-        check_rule(rule)
-    rows = np.zeros(n_neurons, np.dtype([(name, np.float64) for name in names or ["none"]]))
-    for name in names:
-        rows[name] = per_neuron(name, getattr(rule, name), n_neurons)
-    tau_plus, tau_minus = getattr(rule, "tau_plus", 1.0), getattr(rule, "tau_minus", 1.0)
-    shortest = min(tau_plus if post else np.inf, tau_minus if pre else np.inf, 1.0 if rule is None else np.inf)
-    constants = loops.Constants(
-        float(lif.tau_m),
-        float(tau_plus),
-        float(tau_minus),
-        float(lif.tau_threshold),
-        float(lif.d_threshold),
-        loops.EPOCH * shortest,
-        1 if pre else loops.LANES,
-    )
-    loop = specialise(
-        loops.blocks,
+    return specialise(
+        loop,
         on_pre=pre or loops.on_pre,
         on_post=post or loops.on_post,
         has_pre=loops.yes if pre else loops.no,
         has_post=loops.yes if post else loops.no,
     )
-    return loop, rows, constants
 
 
-def _factors(state, chunk, r, grid, constants):
-    count, last = int(chunk.counts[r]), float(state.time[r])
-    if grid.size:
-        times = chunk.times[r, :count]
-        chunk.marks[r] = np.searchsorted(times, grid, side="right")
-        before = np.append(last, times)[chunk.marks[r]]
+def _values(thing):
+    """The fields of a dataclass by value: its hash changes when one of them does."""
+    values = [] if thing is None else [getattr(thing, name) for name in thing.__dataclass_fields__]
+    return type(thing), *(v if isinstance(v, (int, float)) else np.asarray(v, np.float64).tobytes() for v in values)
+
+
+_PREPARED: dict = {}
+
+
+def prepared(rule, lif, n_neurons):
+    """Checked and kept: compiled loop, thresholds, the rule's parameters (one row a neuron), rates, scalars."""
+    key = (_values(rule), _values(lif), n_neurons)
+    if key not in _PREPARED:
+        if len(_PREPARED) > 64:
+            _PREPARED.clear()
+        _PREPARED[key] = _prepare(rule, lif, n_neurons)
+    return _PREPARED[key]
+
+
+def _prepare(rule, lif, n_neurons):
+    lif.check()
+    theta = per_neuron("threshold", lif.threshold, n_neurons)
+    if not (theta > 0).all():
+        raise ValueError(f"threshold must be > 0, got {theta.min()}")
+    names = ["none"]
+    if rule is not None:
+        check_rule(rule)
+        names = [field.name for field in fields(rule)]
+    rows = np.zeros(n_neurons, np.dtype([(name, np.float64) for name in names]))
+    for name in names:
+        rows[name] = per_neuron(name, getattr(rule, name, 0.0), n_neurons)
+    rates, growth, fade = [-1.0 / lif.tau_m], 0, 0
+    if getattr(rule, "on_post", None):
+        growth = len(rates)
+        rates.append(1.0 / rule.tau_plus)
+    if getattr(rule, "on_pre", None):
+        fade = len(rates)
+        rates.append(-1.0 / rule.tau_minus)
+    # A rule that changes weights at input spikes is walked neuron by neuron.
+    lanes = 1 if fade or n_neurons == 1 else loops.LANES
+    constants = loops.Constants(float(lif.tau_threshold), float(lif.d_threshold), growth, fade, lanes)
+    return specialised(loops.blocks, rule), theta, rows, np.array(rates), constants
+
+
+def _marks(start, times, counts, grid, rate):
+    """For each run and point of the grid: spikes up to it, and the decay of V since the last of them."""
+    marks, decay = np.empty((counts.size, grid.size), np.int64), np.empty((counts.size, grid.size))
+    for r in range(counts.size if grid.size else 0):
+        marks[r] = np.searchsorted(times[r, : counts[r]], grid, side="right")
+        before = np.append(start[r], times[r, : counts[r]])[marks[r]]
         if (grid < before).any() or (np.diff(grid) < 0).any():
             raise ValueError("grid must be sorted and not lie before the state's time")
-        chunk.mark_decay[r] = np.exp((before - grid) / constants.tau_m)
-    return loops.factors(
-        chunk.times[r],
-        chunk.units[r],
-        count,
-        last,
-        state.weights.shape[2],
-        constants,
-        chunk.decay[r],
-        chunk.growth[r],
-        chunk.fade[r],
-    )
+        decay[r] = np.exp((grid - before) * rate)
+    return marks, decay
 
 
-def _progress(state, n_neurons, lanes, n_points):
-    n_runs = state.time.size
-    shape = (n_runs, -(-n_neurons // lanes))
+def _progress(state, n_blocks, n_points):
+    n_runs, n_neurons = state.v.shape
     # One block works on the state's own trace, several blocks on copies.
-    trace = state.trace[:, None] if shape[1] == 1 else np.repeat(state.trace[:, None], shape[1], axis=1)
-    zero = [np.zeros(shape, np.int64) for _ in range(4)]
-    record = np.empty((n_runs, n_neurons, n_points))
-    epoch = np.repeat(state.epoch[:, None], shape[1], axis=1)
-    return loops.Progress(trace, epoch, *zero, np.empty((*shape, _ROOM), np.int64), record)
+    trace = state.trace[:, None] if n_blocks == 1 else np.repeat(state.trace[:, None], n_blocks, axis=1)
+    growth = np.repeat(state.growth[:, None], n_blocks, axis=1)
+    cursor = np.zeros((n_runs, n_blocks, 4), np.int64)
+    out = np.empty((n_runs, n_blocks, _ROOM), np.int64)
+    return loops.Progress(trace, growth, cursor, out, np.empty((n_runs, n_neurons, n_points)))
 
 
 @lru_cache(maxsize=4)
@@ -281,10 +280,19 @@ def _shared_out(work, n_tasks, threads):
     return [job.result() for job in jobs]
 
 
-def _sorted_spikes(run, neuron, event, times):
-    if not run:
+def _listed(progress, lanes):
+    """Run, neuron and event of the output spikes in the blocks' lists: (3, n)."""
+    n_out = progress.cursor[..., loops.N_OUT]
+    r, b, k = np.nonzero(np.arange(n_out.max()) < n_out[..., None])
+    code = progress.out[r, b, k]
+    return np.array([r, b * lanes + code % loops.LANES, code // loops.LANES])
+
+
+def _sorted_spikes(spikes, times):
+    if not spikes:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    run, neuron, event = np.concatenate(run), np.concatenate(neuron), np.concatenate(event)
-    order = np.lexsort((neuron, event, run))
-    run, neuron, event = run[order], neuron[order], event[order]
+    run, neuron, event = np.concatenate(spikes, axis=1) if len(spikes) > 1 else spikes[0]
+    if run.size > 1:
+        order = np.lexsort((neuron, event, run))
+        run, neuron, event = run[order], neuron[order], event[order]
     return run, neuron, times[run, event]

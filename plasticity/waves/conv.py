@@ -130,8 +130,8 @@ def learn(times, weights, rule, *, theta, n_steps, n_winners, radius=0, padding=
 
     For each image: potentials, firing, one spike a position (earliest; largest V; lowest map), up to `n_winners`
     winners (:func:`~firstspike.plasticity.waves.winners.k_winners`), each of which changes its map by `rule`.
-    Stops an image as soon as its winners are certain. At the first image with a winner, one update of size zero
-    brings all weights into the rule's bounds.
+    Stops an image as soon as its winners are certain. After the first image with a winner, one update of size zero
+    brings the weights of the other maps, too, into the rule's bounds.
 
     Parameters
     ----------

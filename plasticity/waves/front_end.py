@@ -163,7 +163,7 @@ def _intensities(array):
 
 def _per_map(function, intensities, *arguments):
     out = np.empty_like(intensities)
-    shape = (-1, *intensities.shape[2:])
+    shape = (intensities.shape[0] * intensities.shape[1], *intensities.shape[2:])
     function(intensities.reshape(shape), *arguments, out.reshape(shape))
     return out
 
@@ -192,8 +192,9 @@ def pool_intensities(intensities, window, stride=None, padding=0):
     intensities = _intensities(intensities)
     size = pooled_size(intensities.shape[2:], window, stride, padding)
     out = np.empty((*intensities.shape[:2], *size))
+    n = intensities.shape[0] * intensities.shape[1]
     arguments = (int(window), int(window if stride is None else stride), int(padding))
-    pool_maximum(intensities.reshape(-1, *intensities.shape[2:]), *arguments, out.reshape(-1, *size))
+    pool_maximum(intensities.reshape(n, *intensities.shape[2:]), *arguments, out.reshape(n, *size))
     return out
 
 
@@ -220,7 +221,8 @@ def rank_code(intensities, n_steps, bins="equal"):
     intensities = _intensities(intensities)
     out = np.empty(intensities.shape, time_dtype(n_steps))
     n = len(intensities)
-    rank(intensities.reshape(n, -1), n_steps, bins == "equal", out.reshape(n, -1))
+    cells = int(np.prod(intensities.shape[1:]))
+    rank(intensities.reshape(n, cells), n_steps, bins == "equal", out.reshape(n, cells))
     return out
 
 

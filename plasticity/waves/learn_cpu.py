@@ -189,13 +189,6 @@ def learn_loop(times, weights, layer, radius, rule, s, counts, winners):
         n_winners = find_winners(times[n], weights, layer, radius, s, winners[n])
         if n_winners == 0:
             continue
-        if counts[1] == 0:  # a zero step brings all weights into the rule's bounds
-            for c in range(weights.shape[0]):
-                for ky in range(weights.shape[1]):
-                    for i in range(weights.shape[2]):
-                        if i % lanes < layer.n_maps:
-                            weights[c, ky, i] = update(np.float64(weights[c, ky, i]), True, 0.0, 0.0, rule)
-        counts[1] += 1
         a_before, a_after = rates(counts[0], rule)
         for k in range(n_winners):
             f, step = winners[n, k, 0], winners[n, k, 3]
@@ -210,3 +203,10 @@ def learn_loop(times, weights, layer, radius, rule, s, counts, winners):
                             before = times[n, c, y, x] <= step
                         i = (layer.kernel_w - 1 - kx) * lanes + f
                         weights[c, ky, i] = update(np.float64(weights[c, ky, i]), before, a_before, a_after, rule)
+        if counts[1] == 0:  # after the first update a zero step brings the other weights, too, into the rule's bounds
+            for c in range(weights.shape[0]):
+                for ky in range(weights.shape[1]):
+                    for i in range(weights.shape[2]):
+                        if i % lanes < layer.n_maps:
+                            weights[c, ky, i] = update(np.float64(weights[c, ky, i]), True, 0.0, 0.0, rule)
+        counts[1] += 1

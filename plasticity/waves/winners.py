@@ -6,7 +6,7 @@ index. Kheradpisheh et al. 2018, doi 10.1016/j.neunet.2017.12.005; Mozafari et a
 
 import numpy as np
 
-from ...runtime.jit import kernel, prange
+from ...runtime.jit import kernel
 from ...runtime.spikes import check_times
 from .checks import at_least, finite
 
@@ -29,9 +29,9 @@ def pooled_size(shape, window, stride=None, padding=0):
     return size
 
 
-@kernel(parallel=True)
+@kernel
 def _pool(times, window, stride, padding, out):
-    for n in prange(times.shape[0]):
+    for n in range(times.shape[0]):
         for c in range(times.shape[1]):
             for py in range(out.shape[2]):
                 top = py * stride - padding
@@ -59,9 +59,9 @@ def pool_times(times, n_steps, window, stride=None, padding=0):
     return out
 
 
-@kernel(parallel=True)
+@kernel
 def _keep_one(times, values, silent, out, kept):
-    for n in prange(times.shape[0]):
+    for n in range(times.shape[0]):
         for y in range(times.shape[2]):
             for x in range(times.shape[3]):
                 best = 0
@@ -106,9 +106,9 @@ def pointwise_inhibition(times, n_steps, values=None):
     return out, kept
 
 
-@kernel(parallel=True)
+@kernel
 def _choose(times, values, n_steps, radius, winners):
-    for n in prange(times.shape[0]):
+    for n in range(times.shape[0]):
         for k in range(winners.shape[1]):
             best_t, best_v = np.int64(n_steps), np.float32(0.0)
             bf, by, bx = -1, -1, -1

@@ -1,1 +1,58 @@
-"""PLACEHOLDER"""
+"""Theory of one coincidence detector: what a single neuron can know from spikes that come first.
+
+Functions take and return arrays in SI units, and are loaded on first use:
+
+=====================  ======================================================================================
+signal_to_noise        snr, snr_map, snr_min_spikes, snr_dimensionless, selected, response, matched_filter_bound
+optima                 optimum, optimal_tau, snr_limit
+noise                  noise_distribution (exact), noise_saddlepoint, noise_gaussian, noise_moments, noise_cumulant
+firing                 false_alarm_rate, firing_rate (both exact), siegert_rate
+signal                 signal_variance, hit_probability, sensitivity
+kernels                double_exponential_peak, _noise, _box; refractory_variance_factor
+stdp_drift             mean_drift, w_out_design, w_out_critical, initial_weight
+figures                figure_t1 ... figure_t5
+=====================  ======================================================================================
+"""
+
+_NAMES = {
+    "signal_to_noise": (
+        "matched_filter_bound",
+        "response",
+        "selected",
+        "snr",
+        "snr_dimensionless",
+        "snr_map",
+        "snr_min_spikes",
+    ),
+    "optima": ("BEST_RATIO", "LIMIT_FACTOR", "optimal_tau", "optimum", "snr_limit"),
+    "noise": ("noise_cumulant", "noise_distribution", "noise_gaussian", "noise_moments", "noise_saddlepoint"),
+    "firing": ("false_alarm_rate", "firing_rate", "siegert_rate"),
+    "signal": ("hit_probability", "sensitivity", "signal_variance"),
+    "kernels": (
+        "double_exponential_box",
+        "double_exponential_noise",
+        "double_exponential_peak",
+        "refractory_variance_factor",
+    ),
+    "stdp_drift": ("initial_weight", "mean_drift", "w_out_critical", "w_out_design"),
+    "figures": ("figure_t1", "figure_t2", "figure_t3", "figure_t4", "figure_t5"),
+}
+_LAZY = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name):
+    from importlib import import_module
+
+    # The files bear other names than the functions: an imported file becomes an attribute of the package, and
+    # `theory.snr` must stay the function.
+    if name in _LAZY:
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    if name in _NAMES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*__all__, *_NAMES])

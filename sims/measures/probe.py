@@ -9,14 +9,14 @@ sampled every tau_m / 10 or finer. Signal: the largest value of the mean traject
 The relative error of std over a record of length S is about sqrt(tau_m / 2 S): 0.5 % for S = 20 000 tau_m. The maximum
 of a mean of n presentations is biased upwards by about sqrt(Var / n), Var the trial-to-trial variance at the peak.
 
-Weights lie as (afferent, neuron): one input spike serves all neurons of a run, whose row is contiguous. Runs are
-independent tasks; all draws are functions of (seed, stream "probe", bin, event), so threads cannot change a bit.
+One call serves the M neurons of one run: weights lie as (N, M), so that an input spike adds one contiguous row. All
+draws are functions of (seed, stream "probe noise", counter); V is float32 in the noise record, sums are float64.
 """
 
 import numpy as np
 
 from ...runtime import rng
-from ...runtime.jit import kernel, prange
+from ...runtime.jit import kernel
 
 __all__ = ["noise", "poisson_table", "response"]
 
@@ -26,6 +26,7 @@ _SKIP = 5.0  # start of the record that is dropped, in tau_m
 _S11 = np.uint64(11)
 _LOW = np.uint64(0xFFFFFFFF)
 _FRACTION = np.float32(2.0**-32)
+_C0, _C1, _C2, _C3, _C4, _C5 = (np.float32(c) for c in (1, 1, 1 / 2, 1 / 6, 1 / 24, 1 / 120))
 
 
 def poisson_table(mean):
@@ -36,13 +37,13 @@ def poisson_table(mean):
     return np.floor(pdtr(np.arange(top), mean) * 2.0**53).astype(np.uint64)
 
 
-@kernel(fastmath={"contract", "nsz"})
-def _noise_run(k0, k1, weights, table, step, n_skip, n_samples, center, v, moments):
-    """One run: V of all neurons at bin ends; `moments` (2, M) gets the sums of x and x**2, x = V - center."""
+@kernel
+def _record(key, weights, table, step, n_skip, n_samples, center, v, moments):
+    """V of all neurons at the ends of bins; `moments` (2, M) gets the sums of x and x**2, x = V - center."""
     n_afferents, n_neurons = weights.shape
     decay = np.float32(np.exp(-step))
-    c0, c1 = rng.split(k0, k1, 0)
-    e0, e1 = rng.split(k0, k1, 1)
+    c0, c1 = rng.split(key[0], key[1], 0)
+    e0, e1 = rng.split(key[0], key[1], 1)
     counter = 0
     for b in range(n_skip + n_samples):
         count = np.searchsorted(table, rng.bits(c0, c1, b) >> _S11, side="right")
@@ -53,67 +54,57 @@ def _noise_run(k0, k1, weights, table, step, n_skip, n_samples, center, v, momen
             counter += 1
             row = weights[rng.bounded(z, n_afferents)]
             x = np.float32(z & _LOW) * _FRACTION * np.float32(-step)  # minus the time to the bin's end, in tau_m
-            # exp for -0.1 <= x <= 0 to 1.4e-9: Taylor, degree 5
-            d = np.float32(1.0) + x * (
-                np.float32(1.0)
-                + x * (np.float32(0.5) + x * (np.float32(1 / 6) + x * (np.float32(1 / 24) + x * np.float32(1 / 120))))
-            )
+            # exp by Taylor's series: 1.4e-9 at x = -0.1, the largest step
+            d = _C0 + x * (_C1 + x * (_C2 + x * (_C3 + x * (_C4 + x * _C5))))
             for m in range(n_neurons):
                 v[m] += d * row[m]
         if b >= n_skip:
             for m in range(n_neurons):
-                x = np.float64(v[m]) - center[m]
-                moments[0, m] += x
-                moments[1, m] += x * x
+                y = np.float64(v[m]) - center[m]
+                moments[0, m] += y
+                moments[1, m] += y * y
 
 
-@kernel(parallel=True)
-def _noise_all(keys, weights, table, step, n_skip, n_samples, center, v, moments):
-    for r in prange(weights.shape[0]):
-        _noise_run(keys[r, 0], keys[r, 1], weights[r], table, step, n_skip, n_samples, center[r], v[r], moments[r])
-
-
-def noise(weights, rate, tau_m, duration, seeds):
+def noise(weights, rate, tau_m, duration, seed):
     """Mean and standard deviation of V under random input.
 
     Parameters
     ----------
-    weights : float32 array (R, N, M)
-        Frozen weights; one run for each seed.
+    weights : float32 array (N, M)
+        Frozen weights.
     rate : float
         Of each afferent, Hz.
     tau_m : float
         s.
     duration : float
         Length of the record after the dropped start, s.
-    seeds : sequence of int
-        R of them; the input is independent of anything else drawn from them.
+    seed : int
+        The input is independent of anything else drawn from it.
 
     Returns
     -------
-    mean, std : float64 arrays (R, M)
+    mean, std : float64 arrays (M,)
     """
-    n_afferents = weights.shape[1]
+    n_afferents, n_neurons = weights.shape
     step = min(_STEP, _MOST / (n_afferents * rate * tau_m))  # in tau_m
     table = poisson_table(n_afferents * rate * tau_m * step)
-    keys = np.array([rng.stream(seed, "probe noise") for seed in seeds], np.uint64)
-    total = weights.sum(axis=1, dtype=np.float64)
-    center = tau_m * rate * total
-    v = center.astype(np.float32)
-    moments = np.zeros((weights.shape[0], 2, weights.shape[2]))
+    center = tau_m * rate * weights.sum(axis=0, dtype=np.float64)
+    moments = np.zeros((2, n_neurons))
     n_samples = max(int(np.ceil(duration / (step * tau_m))), 2)
-    _noise_all(keys, weights, table, step, int(np.ceil(_SKIP / step)), n_samples, center, v, moments)
-    first, second = moments[:, 0] / n_samples, moments[:, 1] / n_samples
+    key = np.array(rng.stream(seed, "probe noise"), np.uint64)
+    skip = int(np.ceil(_SKIP / step))
+    _record(key, weights, table, step, skip, n_samples, center, center.astype(np.float32), moments)
+    first, second = moments / n_samples
     return center + first, np.sqrt(np.maximum(second - first**2, 0.0))
 
 
 @kernel
-def _response_run(times, units, count, weights, tau_m, grid, end, v, total):
-    """One run, one period: add V at the times `grid` to `total` (G, M); `v` runs on to `end` (s in the period)."""
-    now = 0.0
+def _follow(times, units, count, weights, tau_m, grid, start, end, v, total):
+    """One period: add V at the times `grid` to `total` (G, M); `v` runs on from `start` to `end` (s)."""
+    now = start
     k = 0
     for g in range(grid.size + 1):
-        until = grid[g] if g < grid.size else end
+        until = start + grid[g] if g < grid.size else end
         while k < count and times[k] <= until:
             d = np.exp((now - times[k]) / tau_m)
             now = times[k]
@@ -130,36 +121,30 @@ def _response_run(times, units, count, weights, tau_m, grid, end, v, total):
                 total[g, m] += v[m]
 
 
-@kernel(parallel=True)
-def _response_all(times, units, counts, weights, tau_m, grid, end, v, total):
-    for r in prange(weights.shape[0]):
-        _response_run(times[r], units[r], counts[r], weights[r], tau_m, grid, end, v[r], total[r])
-
-
-def response(weights, presentations, tau_m, grid, end):
-    """Mean trajectory of V over presentations, float64 array (R, G, M).
+def response(weights, presentations, tau_m, grid, period):
+    """Mean trajectory of V over presentations, float64 array (G, M).
 
     Parameters
     ----------
-    weights : float32 array (R, N, M)
+    weights : float32 array (N, M)
         Frozen weights.
-    presentations : iterable of (times, units, counts)
-        Input of one period each: times (R, K) ascending, s from the start of the period; afferents (R, K); how many of
-        the K are in use (R,). V runs on from one period to the next, from 0 before the first, which is not averaged.
+    presentations : iterable of (start, times, units, count)
+        Input of one period each: its start (s), times (K,) ascending, afferents (K,), how many of them are in use. V
+        runs on from one period to the next as if they were neighbours, from 0 before the first one, which is not
+        averaged.
     tau_m : float
         s.
     grid : float array (G,)
-        Ascending times in the period, s.
-    end : float
+        Ascending times after the start of a period, s.
+    period : float
         Length of a period, s.
     """
-    n_runs, _, n_neurons = weights.shape
-    v = np.zeros((n_runs, n_neurons))
-    total = np.zeros((n_runs, grid.size, n_neurons))
+    v = np.zeros(weights.shape[1])
+    total = np.zeros((grid.size, v.size))
     n = -1
-    for times, units, counts in presentations:
+    for start, times, units, count in presentations:
         if n == 0:
             total[:] = 0.0
-        _response_all(times, units, counts, weights, tau_m, grid, end, v, total)
+        _follow(times, units, count, weights, tau_m, grid, start, start + period, v, total)
         n += 1
     return total / max(n, 1)

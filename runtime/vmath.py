@@ -4,7 +4,7 @@
 nearest to x / ln 2 and r = x - k ln 2 in [-ln 2 / 2, ln 2 / 2],
 
     exp(x)   = 2**k (1 + s)            s = r + r**2 q(r)  (= exp(r) - 1)
-    expm1(x) = 2**k s + (2**k - 1)
+    expm1(x) = 2**k s + (2**k - 1),    1 - exp(-x) likewise for x >= 0
 
 q is the Chebyshev interpolant of degree 9 of (exp(r) - 1 - r) / r**2 (relative error of 1 + s below 2e-17). The
 rounding to k and the factor 2**k are made in the bits of float64 (adding 1.5 * 2**52 leaves k in the lowest bits),
@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 
 from .jit import kernel
 
-__all__ = ["exp", "expm1"]
+__all__ = ["exp", "expm1", "one_minus_exp"]
 
 _LOG2E = 1.4426950408889634
 _LN2_HI = 6.93147180369123816490e-01  # the upper 32 bits of ln 2: k times it is exact
@@ -30,6 +30,7 @@ _LN2_LO = 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2**52
 _LOWEST, _HIGHEST = -708.0, 710.0
 _BIAS_HALF = np.int64(1022)  # exponent of 2**(k - 1): 2**k itself would overflow at k = 1024
+_BIAS = np.int64(1023)
 _FRACTION_BITS = np.int64(52)
 _Q = (
     0.5000000000000001,
@@ -61,7 +62,7 @@ def _from_bits(typing, n):
 
 @kernel(fastmath=_FAST)
 def _reduced(x):
-    """Return (exp(r) - 1, 2**(k - 1)) of x = k ln 2 + r, x in [-708, 710] or nan."""
+    """Return exp(r) - 1 and the number whose lowest bits are k, of x = k ln 2 + r, x in [-708, 710] or nan."""
     shifted = x * _LOG2E + _ROUND
     k = shifted - _ROUND
     r = (x - k * _LN2_HI) - k * _LN2_LO
@@ -70,7 +71,12 @@ def _reduced(x):
     low = (_Q0 + r * _Q1) + r2 * (_Q2 + r * _Q3)
     middle = (_Q4 + r * _Q5) + r2 * (_Q6 + r * _Q7)
     q = low + (r2 * r2) * (middle + (r2 * r2) * (_Q8 + r * _Q9))
-    return r + r2 * q, _from_bits((_as_bits(shifted) + _BIAS_HALF) << _FRACTION_BITS)
+    return r + r2 * q, shifted
+
+
+@kernel(fastmath=_FAST)
+def _power_of_two(shifted, bias):
+    return _from_bits((_as_bits(shifted) + bias) << _FRACTION_BITS)
 
 
 @kernel(fastmath=_FAST)
@@ -85,7 +91,8 @@ def exp(x):
     # Selects, not branches; written so that a nan passes through.
     inside = _LOWEST if x < _LOWEST else x
     inside = _HIGHEST if inside > _HIGHEST else inside
-    s, half = _reduced(inside)
+    s, shifted = _reduced(inside)
+    half = _power_of_two(shifted, _BIAS_HALF)
     y = (half + half * s) * 2.0
     return 0.0 if x < _LOWEST else y
 
@@ -101,5 +108,20 @@ def expm1(x):
     """
     inside = _LOWEST if x < _LOWEST else x
     inside = _HIGHEST if inside > _HIGHEST else inside
-    s, half = _reduced(inside)
+    s, shifted = _reduced(inside)
+    half = _power_of_two(shifted, _BIAS_HALF)
     return (half * s + (half - 0.5)) * 2.0
+
+
+@kernel(fastmath=_FAST)
+def one_minus_exp(x):
+    """1 - exp(-x) of the float64 `x` >= 0 only: fewer instructions than ``-expm1(-x)``.
+
+    Examples
+    --------
+    >>> one_minus_exp(1e-20)
+    1e-20
+    """
+    s, shifted = _reduced(_LOWEST if -x < _LOWEST else -x)
+    scale = _power_of_two(shifted, _BIAS)
+    return (1.0 - scale) - scale * s

@@ -1,7 +1,7 @@
 """Workload w6: a map of the signal-to-noise ratio over a million points (window, time constant), in float64.
 
-SNR = sqrt(2 tau f N) q / sqrt(1 - q) (1 - exp(-Dt / tau)), q = exp(-f Dt): one pattern, no jitter, N = 10 000, f = 3.2 Hz,
-both axes 1 ms to 1 s in 1000 logarithmic steps. Measured through `firstspike.theory.snr_map`, checks included.
+SNR = sqrt(2 tau f N) q / sqrt(1 - q) (1 - exp(-Dt / tau)), q = exp(-f Dt): one pattern, no jitter, N = 10 000,
+f = 3.2 Hz, both axes 1 ms to 1 s in 1000 logarithmic steps. Measured through `theory.snr_map`, its checks included.
 """
 
 __all__ = ["w6"]

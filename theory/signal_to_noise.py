@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runtime.jit import kernel
-from ..runtime.vmath import expm1
+from ..runtime.vmath import one_minus_exp
 from ._checks import count, not_negative, positive
 
 __all__ = [
@@ -226,10 +226,9 @@ def matched_filter_bound(n_afferents, tau_m, jitter=0.0, n_patterns=1, pattern_d
 
 
 @kernel(fastmath={"contract", "nsz"})
-def _row_no_jitter(factor, decay, windows, column, out):
-    # factor < 0: it carries the sign of -expm1
+def _row_no_jitter(factor, tau_inverse, windows, column, out):
     for j in range(out.size):
-        out[j] = factor * column[j] * expm1(decay * windows[j])
+        out[j] = factor * column[j] * one_minus_exp(tau_inverse * windows[j])
 
 
 @kernel
@@ -253,7 +252,7 @@ def _fill_map(taus, rate, jitter, windows, column, out):
         if 2.0 * jitter / taus[i] > 1e-15:
             _row_jitter(factor, taus[i], jitter, windows, column, out[i])
         else:
-            _row_no_jitter(-factor, -1.0 / taus[i], windows, column, out[i])
+            _row_no_jitter(factor, 1.0 / taus[i], windows, column, out[i])
 
 
 def snr_map(n_afferents, rate, windows, taus, n_patterns=1, jitter=0.0, out=None):

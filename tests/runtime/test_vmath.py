@@ -8,7 +8,7 @@ import pytest
 from numba.core.caching import NullCache
 
 from firstspike.runtime.jit import kernel
-from firstspike.runtime.vmath import exp, expm1
+from firstspike.runtime.vmath import exp, expm1, one_minus_exp
 
 
 @kernel
@@ -21,6 +21,12 @@ def _fill_exp(x, out):
 def _fill_expm1(x, out):
     for i in range(x.size):
         out[i] = expm1(x[i])
+
+
+@kernel
+def _fill_one_minus_exp(x, out):
+    for i in range(x.size):
+        out[i] = one_minus_exp(x[i])
 
 
 def _ulps(fill, reference, x):
@@ -37,6 +43,15 @@ def test_accuracy(low, high):
     x = np.random.default_rng(1).uniform(low, high, 200_000)
     assert _ulps(_fill_exp, np.exp, x) < 1.2
     assert _ulps(_fill_expm1, np.expm1, x) < 2.5
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="needs an extended-precision long double")
+@pytest.mark.parametrize("high", [700.0, 2.0, 1e-3, 1e-12])
+def test_accuracy_of_one_minus_exp(high):
+    x = np.random.default_rng(3).uniform(0, high, 200_000)
+    assert _ulps(_fill_one_minus_exp, lambda v: -np.expm1(-v), x) < 2.5
+    assert one_minus_exp(0.0) == 0 and one_minus_exp(709.0) == one_minus_exp(math.inf) == 1
+    assert math.isnan(one_minus_exp(math.nan))
 
 
 def test_agrees_with_the_c_library():
@@ -82,7 +97,7 @@ def test_one_value_equals_many():
     assert [exp(v) for v in x] == out.tolist()
 
 
-@pytest.mark.parametrize("fill", [_fill_exp, _fill_expm1])
+@pytest.mark.parametrize("fill", [_fill_exp, _fill_expm1, _fill_one_minus_exp])
 def test_loops_are_vectorised_and_call_nothing(fill):
     fresh = kernel(fill.py_func)
     fresh._cache = NullCache()  # machine code read from the disk has no LLVM text

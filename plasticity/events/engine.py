@@ -112,8 +112,7 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
     loop, theta, rows, rates, constants = prepared(rule, lif, n_neurons)
     grid = np.ascontiguousarray(grid, np.float64)
     marks, mark_decay = _marks(state.time, times, counts, grid, rates[0])
-    factors = np.empty((rates.size, *times.shape))
-    chunk = loops.Chunk(times, units, counts, factors, marks, mark_decay, rates)
+    chunk = loops.Chunk(times, units, counts, np.empty((rates.size, *times.shape)), marks, mark_decay, rates)
     if threads > 1 and counts.sum() * n_neurons * _NS_EVENT < _SERIAL:
         threads = 1
     wrong = _shared_out(lambda first, last: loops.prepare(first, last, state, chunk), n_runs, threads)
@@ -122,24 +121,22 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
         if r > 0:
             raise ValueError(f"times of run {r - 1} must be finite, sorted, and not before the state's time")
         raise ValueError(f"units of run {-r - 1} must lie in 0..{n_afferents - 1}")
-    progress = _progress(state, -(-n_neurons // constants.lanes), grid.size)
-    cursor, spikes = progress.cursor, []
-
-    def walk(first, last):
-        loop(first, last, state, chunk, progress, theta, rows, constants)
-
-    while True:
-        _shared_out(walk, cursor.shape[0] * cursor.shape[1], threads)
-        if cursor[..., loops.N_OUT].any():
-            spikes.append(_listed(progress, constants.lanes))
-        if (cursor[..., loops.DONE] == counts[:, None]).all() and (cursor[..., loops.MARKED] == grid.size).all():
-            break
-        cursor[..., loops.N_OUT] = 0
-    if cursor.shape[1] > 1:
-        state.trace[:] = progress.trace[:, 0]
-    state.growth[:] = progress.growth[:, 0]
-    np.copyto(state.time, times[np.arange(n_runs), counts - 1], where=counts > 0)
-    return _sorted_spikes(spikes, times), progress.record
+    n_blocks = -(-n_neurons // constants.lanes)
+    progress = _progress(state, n_blocks, grid.size)
+    passes, unfinished = [], True
+    while unfinished:  # more than one pass only where a list of output spikes was too short
+        parts = _shared_out(
+            lambda first, last: loop(first, last, state, chunk, progress, theta, rows, constants),
+            n_runs * n_blocks,
+            threads,
+        )
+        unfinished = any(n for n, _ in parts)
+        n_out = sum(n for _, n in parts)
+        if n_out:
+            found = np.empty((3, n_out), np.int64)
+            loops.collect(progress, constants.lanes, found)
+            passes.append(found)
+    return _sorted_spikes(passes, n_blocks, times), progress.record
 
 
 def trajectory(weights, times, units, counts, lif: LIF, grid, threads: int = 1):
@@ -182,7 +179,7 @@ def checked_input(times, units, counts, n_runs):
             f"times and units must have shape ({n_runs}, K), counts ({n_runs},), "
             f"got {times.shape}, {units.shape}, {counts.shape}"
         )
-    if counts.min() < 0 or counts.max() > times.shape[1]:
+    if any(not 0 <= count <= times.shape[1] for count in counts.tolist()):
         raise ValueError(f"counts must lie in 0..{times.shape[1]}, got {counts.min()}..{counts.max()}")
     return times, units.view(np.uint32), counts
 
@@ -258,8 +255,9 @@ def _marks(start, times, counts, grid, rate):
 def _progress(state, n_blocks, n_points):
     n_runs, n_neurons = state.v.shape
     # One block works on the state's own trace, several blocks on copies.
-    trace = state.trace[:, None] if n_blocks == 1 else np.repeat(state.trace[:, None], n_blocks, axis=1)
-    growth = np.repeat(state.growth[:, None], n_blocks, axis=1)
+    trace, growth = state.trace[:, None], state.growth[:, None]
+    if n_blocks > 1:
+        trace, growth = np.repeat(trace, n_blocks, axis=1), np.repeat(growth, n_blocks, axis=1)
     cursor = np.zeros((n_runs, n_blocks, 4), np.int64)
     out = np.empty((n_runs, n_blocks, _ROOM), np.int64)
     return loops.Progress(trace, growth, cursor, out, np.empty((n_runs, n_neurons, n_points)))
@@ -280,19 +278,11 @@ def _shared_out(work, n_tasks, threads):
     return [job.result() for job in jobs]
 
 
-def _listed(progress, lanes):
-    """Run, neuron and event of the output spikes in the blocks' lists: (3, n)."""
-    n_out = progress.cursor[..., loops.N_OUT]
-    r, b, k = np.nonzero(np.arange(n_out.max()) < n_out[..., None])
-    code = progress.out[r, b, k]
-    return np.array([r, b * lanes + code % loops.LANES, code // loops.LANES])
-
-
-def _sorted_spikes(spikes, times):
-    if not spikes:
+def _sorted_spikes(passes, n_blocks, times):
+    if not passes:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    run, neuron, event = np.concatenate(spikes, axis=1) if len(spikes) > 1 else spikes[0]
-    if run.size > 1:
+    run, neuron, event = passes[0] if len(passes) == 1 else np.concatenate(passes, axis=1)
+    if n_blocks > 1 or len(passes) > 1:  # one list a run is in order as it stands
         order = np.lexsort((neuron, event, run))
         run, neuron, event = run[order], neuron[order], event[order]
     return run, neuron, times[run, event]

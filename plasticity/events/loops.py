@@ -114,8 +114,6 @@ def prepare(first, last, state, chunk):
     edge_before, edge_after = np.empty(1), np.empty(1)
     for r in range(first, last):
         count = chunk.counts[r]
-        if not 0 <= count <= chunk.times.shape[1]:
-            return 1 + r
         if count == 0:
             continue
         times = chunk.times[r, :count]
@@ -204,9 +202,12 @@ has_pre = has_post = no
 def blocks(first, last, state, chunk, progress, theta, rows, c):
     """Walk the blocks first <= r B + b < last over their events, or until their list of output spikes is full.
 
+    Return how many are not at the end, and the number of output spikes in their lists.
+
     Plain Python: compiled by ``specialise`` with on_pre, on_post, has_pre, has_post of a rule.
     """
     n_blocks, room, n_points = progress.cursor.shape[1], progress.out.shape[2] - c.lanes, chunk.marks.shape[1]
+    unfinished = found = 0
     for task in range(first, last):
         r, b = task // n_blocks, task % n_blocks
         m0, m1 = b * c.lanes, min((b + 1) * c.lanes, theta.size)
@@ -214,7 +215,7 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
         times, units, trace, out = chunk.times[r], chunk.units[r], progress.trace[r, b], progress.out[r, b]
         decay, growth, fade = chunk.factors[0, r], chunk.factors[c.growth, r], chunk.factors[c.fade, r]
         cursor, g, alone = progress.cursor[r, b], progress.growth[r, b], m1 - m0 == 1
-        j, traced, s, n_out = cursor[DONE], cursor[TRACED], cursor[MARKED], cursor[N_OUT]
+        j, traced, s, n_out = cursor[DONE], cursor[TRACED], cursor[MARKED], 0
         while n_out <= room:
             stop = chunk.marks[r, s] if s < n_points else chunk.counts[r]
             while j < stop and n_out <= room:
@@ -268,3 +269,24 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
             traced = j
         cursor[DONE], cursor[TRACED], cursor[MARKED], cursor[N_OUT] = j, traced, s, n_out
         progress.growth[r, b] = g
+        found += n_out
+        if j < chunk.counts[r] or s < n_points:
+            unfinished += 1
+        elif b == 0:  # the run's own state; the other blocks end with the same trace
+            state.growth[r] = g
+            if n_blocks > 1:
+                state.trace[r, :] = trace
+            if j > 0:
+                state.time[r] = times[j - 1]
+    return unfinished, found
+
+
+@kernel
+def collect(progress, lanes, found):
+    """Write run, neuron and event of all listed output spikes to found (3, n)."""
+    n = 0
+    for r in range(progress.out.shape[0]):
+        for b in range(progress.out.shape[1]):
+            for code in progress.out[r, b, : progress.cursor[r, b, N_OUT]]:
+                found[0, n], found[1, n], found[2, n] = r, b * lanes + code % LANES, code // LANES
+                n += 1

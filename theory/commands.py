@@ -203,22 +203,21 @@ def _draw_noise(p):
 def _map(p):
     import numpy as np
 
+    from .optima import optimum
     from .signal_to_noise import snr_map
 
     windows, taus = np.geomspace(*p.window_range, p.n_points), np.geomspace(*p.tau_m_range, p.n_points)
     ratio = snr_map(p.n_afferents, p.rate, windows, taus, p.n_patterns, p.jitter)
     i, j = np.unravel_index(np.argmax(ratio), ratio.shape)
-    exact = {
-        row[0]: row[1] for row in _optimum(Patterns(p.n_afferents, p.rate, p.n_patterns, p.jitter, p.window_range[1]))
-    }
+    best = optimum(p.n_afferents, p.rate, p.n_patterns, p.jitter, p.window_range[1])
     return [
         ("n_points", int(ratio.size), "1", "points of the map"),
         ("window", float(windows[j]), "s", "best window on the map"),
         ("tau_m", float(taus[i]), "s", "best time constant on the map"),
         ("snr", float(ratio[i, j]), "1", "largest signal-to-noise ratio on the map"),
-        ("optimum_window", exact["window"], "s", "best window of at most the longest of the map"),
-        ("optimum_tau_m", exact["tau_m"], "s", "and its time constant"),
-        ("optimum_snr", exact["snr"], "1", "and their ratio"),
+        ("optimum_window", float(best.window), "s", "best window of at most the longest of the map"),
+        ("optimum_tau_m", float(best.tau_m), "s", "and its time constant"),
+        ("optimum_snr", float(best.snr), "1", "and their ratio"),
     ]
 
 

@@ -149,7 +149,8 @@ def figure_t2(n_afferents=10_000, rates=(1.0, 10.0), jitters=(1e-3, 10e-3), n_pa
         ax.set_ylabel(r"time constant $\tau$ (ms)")
     figure.colorbar(mesh, ax=axes, label="signal-to-noise ratio", shrink=0.85)
     patterns = "one pattern" if n_patterns == 1 else f"{n_patterns} patterns"
-    figure.suptitle(f"SNR of {patterns}, N = {n_afferents} (grey: fewer than 10 spikes per time constant)", fontsize=10)
+    note = "grey: fewer than 10 input spikes per time constant"
+    figure.suptitle(f"SNR of {patterns}, N = {n_afferents}\n{note}", fontsize=10)
     return figure
 
 
@@ -237,8 +238,9 @@ def figure_t5(n_afferents=10_000, rate=3.2, window=23e-3, tau_m=18e-3, n_pattern
     gaussian = (a + fine * std) * noise_gaussian(a + fine * std, a).density / tau_m
     right.semilogy(fine, crossing, color=BLUE, lw=1.8, label="crossings, exact")
     right.semilogy(fine, gaussian, color=VERMILION, ls=":", lw=1.8, label="crossings, Gaussian density")
-    exact = firing_rate(np.round(50 * threshold) / 50, m, rate, tau_m)
-    right.semilogy(sigmas, exact, color=GREEN, lw=1.8, label="firing with reset, exact")
+    on_grid = np.round(50 * threshold) / 50  # three times faster than between the points of its grid
+    exact = firing_rate(on_grid, m, rate, tau_m)
+    right.semilogy((on_grid - a) / std, exact, color=GREEN, lw=1.8, label="firing with reset, exact")
     right.semilogy(sigmas, siegert_rate(threshold, m, rate, tau_m), color=PURPLE, ls="-.", label="firing, Siegert")
     right.set(ylabel="rate (Hz)", title="False alarms", ylim=(1e-13, 10 * crossing.max()))
     right.axhline(1 / 86400, color=GREY, lw=0.8)

@@ -169,17 +169,25 @@ def _plain(value):
 
 
 def print_summary(measured: dict, expected: dict, file=None) -> None:
-    """Measured numbers, with the expected ones (theory or published) beside them."""
-    file = file or sys.stdout
-    rows = []
-    for key, value in measured.items():
-        for sub, v in value.items() if isinstance(value, dict) else [("", value)]:
-            rows.append((f"{key}.{sub}" if sub else key, v, expected.get(f"{key}.{sub}" if sub else key)))
-    rows += [(key, None, v) for key, v in expected.items() if key not in {r[0] for r in rows}]
-    wide = max(len(r[0]) for r in rows)
-    click.echo(f"{'':{wide}}  {'measured':>12}  {'expected':>12}", file=file)
-    for key, value, other in rows:
-        click.echo(f"{key:{wide}}  {_number(value):>12}  {_number(other):>12}".rstrip(), file=file)
+    """Measured numbers with the expected ones (theory or published) beside them; a column pair for each neuron."""
+    parts = list(dict.fromkeys(k for v in measured.values() if isinstance(v, dict) for k in v)) or [""]
+    if len(parts) > 1 and not all(isinstance(v, dict) and list(v) == parts for v in measured.values()):
+        parts = [""]  # mixed: one row a number
+        flat = {f"{k}.{i}": v for k, d in measured.items() if isinstance(d, dict) for i, v in d.items()}
+        measured = {k: v for k, v in measured.items() if not isinstance(v, dict)} | flat
+    names = list(dict.fromkeys([*measured, *(k if len(parts) == 1 else k.split(".")[0] for k in expected)]))
+    rows = [["", *(f"{part} {what}".strip() for part in parts for what in ("measured", "expected"))]]
+    for name in names:
+        row = [name]
+        for part in parts:
+            value = measured.get(name)
+            value = value.get(part) if isinstance(value, dict) else value
+            row += [_number(value), _number(expected.get(f"{name}.{part}" if part else name))]
+        rows.append(row)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+        click.echo("  ".join(cells).rstrip(), file=file or sys.stdout)
 
 
 def _number(value):

@@ -31,9 +31,8 @@ def main(path):
         # output spikes are one flat table: (run, neuron, time)
         mine = (f["spike_run"][:] == 0) & (f["spike_neuron"][:] == 0)
         times = f["spike_time"][:][mine]
-        print(
-            f"\nneuron 0 of the first seed: {times.size} output spikes, median interval {np.median(np.diff(times)):.3f} s"
-        )
+        every = np.median(np.diff(times))
+        print(f"\nneuron 0, first seed: {times.size} output spikes, one every {every:.3f} s (median)")
 
 
 if __name__ == "__main__":

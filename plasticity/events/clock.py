@@ -93,7 +93,7 @@ def advance_clock(state, times, units, counts, lif: LIF, rule=None, *, dt: float
     n_runs, n_neurons, n_afferents = state.weights.shape
     times, units, counts = checked_input(times, units, counts, n_runs)
     _, theta, rows, rates, constants = prepared(rule, lif, n_neurons)
-    if not 0 < dt < min(*(1.0 / abs(rates)), lif.tau_threshold):
+    if not 0 < dt < min(1.0 / abs(rates).max(), lif.tau_threshold):
         raise ValueError(f"dt must be > 0 s and smaller than every time constant, got {dt}")
     first, last = int(round(state.time.min() / dt)), int(round(stop / dt))
     for r in range(n_runs):
@@ -104,7 +104,7 @@ def advance_clock(state, times, units, counts, lif: LIF, rule=None, *, dt: float
             raise ValueError(f"units must lie in 0..{n_afferents - 1}")
     loop = specialised(steps, rule)
     out = np.empty((n_runs * n_neurons * max(last - first, 0), 3), np.int64)
-    q_plus, q_minus = 1.0 - dt * rates[constants.growth], 1.0 + dt * rates[constants.fade]
+    q_plus, q_minus = 1.0 - dt * abs(rates[constants.growth]), 1.0 - dt * abs(rates[constants.fade])
     q = 1.0 + dt * rates[0], q_plus, q_minus, 1.0 - dt / lif.tau_threshold
     spikes = times, units, counts
     n = loop(state, spikes, theta, rows, q, constants.d_threshold, float(dt), first, last, out)

@@ -112,7 +112,9 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
     loop, theta, rows, rates, constants = prepared(rule, lif, n_neurons)
     grid = np.ascontiguousarray(grid, np.float64)
     marks, mark_decay = _marks(state.time, times, counts, grid, rates[0])
-    chunk = loops.Chunk(times, units, counts, np.empty((rates.size, *times.shape)), marks, mark_decay, rates)
+    n_blocks = -(-n_neurons // constants.lanes)
+    shape = (rates.size, n_runs, times.shape[1] if n_blocks > 1 else 0)
+    chunk = loops.Chunk(times, units, counts, rates, np.empty(shape), marks, mark_decay)
     if threads > 1 and counts.sum() * n_neurons * _NS_EVENT < _SERIAL:
         threads = 1
     wrong = _shared_out(lambda first, last: loops.prepare(first, last, state, chunk), n_runs, threads)
@@ -121,7 +123,6 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
         if r > 0:
             raise ValueError(f"times of run {r - 1} must be finite, sorted, and not before the state's time")
         raise ValueError(f"units of run {-r - 1} must lie in 0..{n_afferents - 1}")
-    n_blocks = -(-n_neurons // constants.lanes)
     progress = _progress(state, n_blocks, grid.size)
     passes, unfinished = [], True
     while unfinished:  # more than one pass only where a list of output spikes was too short
@@ -234,6 +235,7 @@ def _prepare(rule, lif, n_neurons):
     if getattr(rule, "on_pre", None):
         fade = len(rates)
         rates.append(-1.0 / rule.tau_minus)
+    rates += [0.0] * (len(rates) % 2)  # factors are made in pairs
     # A rule that changes weights at input spikes is walked neuron by neuron.
     lanes = 1 if fade or n_neurons == 1 else loops.LANES
     constants = loops.Constants(float(lif.tau_threshold), float(lif.d_threshold), growth, fade, lanes)
@@ -258,7 +260,7 @@ def _progress(state, n_blocks, n_points):
     trace, growth = state.trace[:, None], state.growth[:, None]
     if n_blocks > 1:
         trace, growth = np.repeat(trace, n_blocks, axis=1), np.repeat(growth, n_blocks, axis=1)
-    cursor = np.zeros((n_runs, n_blocks, 4), np.int64)
+    cursor = np.zeros((n_runs, n_blocks, 3), np.int64)
     out = np.empty((n_runs, n_blocks, _ROOM), np.int64)
     return loops.Progress(trace, growth, cursor, out, np.empty((n_runs, n_neurons, n_points)))
 

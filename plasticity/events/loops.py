@@ -19,14 +19,14 @@ bits on every processor) makes it a third shorter.
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from ...runtime.ieee import fma
 from ...runtime.jit import kernel
 from ...runtime.vmath import exp
 
 LANES = 4
-DONE, TRACED, MARKED, N_OUT = 0, 1, 2, 3  # columns of Progress.cursor
+SEGMENT = 1024  # events whose factors are made at a time: they stay in the innermost cache
+DONE, MARKED, N_OUT = 0, 1, 2  # columns of Progress.cursor
 _SHORT = 0.03  # intervals below this (in time constants) are the rule: a short polynomial serves them
 _LARGE = 1e100  # of G: time to start again from 1
 _FORGET = 1e-200  # a scaled trace below this is set to 0: no subnormal arithmetic
@@ -51,10 +51,10 @@ class Chunk(NamedTuple):
     times: np.ndarray  # (R, K), s
     units: np.ndarray  # (R, K), uint32
     counts: np.ndarray  # (R,)
-    factors: np.ndarray  # (1, 2 or 3, R, K): of the rates below
+    rates: np.ndarray  # (2 or 4,), 1/s: -1 / tau_m, and what the rule needs of 1 / tau_plus, -1 / tau_minus, or 0
+    factors: np.ndarray  # (2 or 4, R, K): exp(d_j rate), made once for all blocks; K = 0 if there is only one
     marks: np.ndarray  # (R, S): number of spikes at or before each point
     mark_decay: np.ndarray  # (R, S): decay of V from the last of them to the point
-    rates: np.ndarray  # (1, 2 or 3,), 1/s: -1 / tau_m, and what the rule needs of 1 / tau_plus, -1 / tau_minus
 
 
 class Progress(NamedTuple):
@@ -62,7 +62,7 @@ class Progress(NamedTuple):
 
     trace: np.ndarray  # (R, B, N)
     growth: np.ndarray  # (R, B)
-    cursor: np.ndarray  # (R, B, 4) int64: events done, events in the trace, points read off, output spikes
+    cursor: np.ndarray  # (R, B, 3) int64: events done, points read off, output spikes
     out: np.ndarray  # (R, B, C) int64: event * LANES + lane
     record: np.ndarray  # (R, M, S): V at the points
 
@@ -77,58 +77,67 @@ class Constants(NamedTuple):
     lanes: int  # neurons a block
 
 
-@intrinsic
-def fma(typing, a, b, c):
-    """Product a b plus c, of float64, in one rounding."""
-    return types.float64(types.float64, types.float64, types.float64), lambda _, builder, __, args: builder.fma(*args)
+@kernel
+def short_exp(x):
+    """Exponential of abs(x) < 0.03: Taylor to x**7, error below 2e-17."""
+    p = fma(x, 1 / 5040, 1 / 720)
+    p = fma(x, p, 1 / 120)
+    p = fma(x, p, 1 / 24)
+    p = fma(x, p, 1 / 6)
+    p = fma(x, p, 0.5)
+    return fma(x * x, p, x) + 1.0
 
 
 @kernel
-def fill_factors(before, after, rate, out):
-    """Write exp((after - before) rate) to out; return 1 where the times are not in order or not numbers, else 0."""
-    wrong = long = 0
-    for j in range(out.size):
+def fill_two(before, after, rate_a, rate_b, a, b):
+    """Write exp((after - before) rate) for two rates to `a` and `b`. The value depends on the interval alone."""
+    longest = _SHORT / max(abs(rate_a), abs(rate_b))
+    some_long = False
+    for j in range(a.size):
         d = after[j] - before[j]
-        x = d * rate
-        wrong |= 0 if d >= 0.0 else 1
-        long |= 1 if abs(x) > _SHORT else 0
-        # Taylor to x**7: error below 2e-17.
-        p = fma(x, 1 / 5040, 1 / 720)
-        p = fma(x, p, 1 / 120)
-        p = fma(x, p, 1 / 24)
-        p = fma(x, p, 1 / 6)
-        p = fma(x, p, 0.5)
-        out[j] = fma(x * x, p, x) + 1.0
-    if long:
-        for j in range(out.size):
-            x = (after[j] - before[j]) * rate
-            if abs(x) > _SHORT:
-                out[j] = exp(x)
-    return wrong
+        some_long |= d > longest
+        a[j] = short_exp(d * rate_a)
+        b[j] = short_exp(d * rate_b)
+    if some_long:
+        for j in range(a.size):
+            d = after[j] - before[j]
+            a[j] = exp(d * rate_a) if d > longest else a[j]
+            b[j] = exp(d * rate_b) if d > longest else b[j]
+
+
+@kernel
+def fill_factors(before, times, rates, factors):
+    """Write the factors (2 or 4, n) of the events at `times`, after an event at `before`."""
+    edge, n = np.array([before]), times.size
+    for k in range(0, rates.size, 2):
+        fill_two(edge, times[:1], rates[k], rates[k + 1], factors[k, :1], factors[k + 1, :1])
+        fill_two(times[: n - 1], times[1:], rates[k], rates[k + 1], factors[k, 1:n], factors[k + 1, 1:n])
 
 
 @kernel
 def prepare(first, last, state, chunk):
-    """Fill the factors of runs [first, last); return 0, or 1 + r for run r with bad times, -1 - r with bad units."""
+    """Check the input of runs [first, last) and fill the shared factors.
+
+    Return 0, or 1 + r for run r with bad times, -1 - r with bad units.
+    """
     n = np.uint32(state.weights.shape[2])
-    edge_before, edge_after = np.empty(1), np.empty(1)
     for r in range(first, last):
         count = chunk.counts[r]
         if count == 0:
             continue
         times = chunk.times[r, :count]
-        edge_before[0], edge_after[0] = state.time[r], times[0]
-        for k in range(chunk.factors.shape[0]):
-            rate, out = chunk.rates[k], chunk.factors[k, r, :count]
-            wrong = fill_factors(edge_before, edge_after, rate, out[:1])
-            wrong |= fill_factors(times[:-1], times[1:], rate, out[1:])
-            if wrong or not times[count - 1] < np.inf:
-                return 1 + r
-        wrong = 0
+        wrong = not (times[0] >= state.time[r] and times[count - 1] < np.inf)
+        before, after = times[: count - 1], times[1:]
+        for j in range(after.size):
+            wrong |= not after[j] >= before[j]
+        if wrong:
+            return 1 + r
         for u in chunk.units[r, :count]:
-            wrong |= 1 if u >= n else 0
+            wrong |= u >= n
         if wrong:
             return -1 - r
+        if chunk.factors.shape[2]:
+            fill_factors(state.time[r], times, chunk.rates, chunk.factors[:, r])
     return 0
 
 
@@ -203,23 +212,36 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
     """Walk the blocks first <= r B + b < last over their events, or until their list of output spikes is full.
 
     Return how many are not at the end, and the number of output spikes in their lists.
-
     Plain Python: compiled by ``specialise`` with on_pre, on_post, has_pre, has_post of a rule.
     """
     n_blocks, room, n_points = progress.cursor.shape[1], progress.out.shape[2] - c.lanes, chunk.marks.shape[1]
-    unfinished = found = 0
+    own, unfinished, found = np.empty((chunk.rates.size, SEGMENT)), 0, 0
     for task in range(first, last):
         r, b = task // n_blocks, task % n_blocks
-        m0, m1 = b * c.lanes, min((b + 1) * c.lanes, theta.size)
+        m0, m1, count = b * c.lanes, min((b + 1) * c.lanes, theta.size), chunk.counts[r]
         w, v, limit, p = state.weights[r, m0:m1], state.v[r, m0:m1], theta[m0:m1], rows[m0]
-        times, units, trace, out = chunk.times[r], chunk.units[r], progress.trace[r, b], progress.out[r, b]
-        decay, growth, fade = chunk.factors[0, r], chunk.factors[c.growth, r], chunk.factors[c.fade, r]
-        cursor, g, alone = progress.cursor[r, b], progress.growth[r, b], m1 - m0 == 1
-        j, traced, s, n_out = cursor[DONE], cursor[TRACED], cursor[MARKED], 0
+        trace, out, cursor, g = progress.trace[r, b], progress.out[r, b], progress.cursor[r, b], progress.growth[r, b]
+        s, n_out = cursor[MARKED], 0
+        start = end = cursor[DONE]  # of the segment; j and traced (events that are in the trace) count from its start
+        j = traced = 0
+        times, units, growth = chunk.times[r, :0], chunk.units[r, :0], own[0, :0]
+        decay = fade = growth
         while n_out <= room:
-            stop = chunk.marks[r, s] if s < n_points else chunk.counts[r]
+            if start + j == end and end < count:
+                if has_post():
+                    g = advance_trace(trace, g, growth, units, traced, j)
+                before = state.time[r] if end == 0 else chunk.times[r, end - 1]
+                start, end = end, (count if n_blocks > 1 else min(end + SEGMENT, count))
+                times, units, j, traced = chunk.times[r, start:end], chunk.units[r, start:end], 0, 0
+                if n_blocks > 1:
+                    decay, growth = chunk.factors[0, r, start:end], chunk.factors[c.growth, r, start:end]
+                    fade = chunk.factors[c.fade, r, start:end]
+                else:
+                    fill_factors(before, times, chunk.rates, own)
+                    decay, growth, fade = own[0, : times.size], own[c.growth, : times.size], own[c.fade, : times.size]
+            stop = min(chunk.marks[r, s], end) - start if s < n_points else end - start
             while j < stop and n_out <= room:
-                if alone:
+                if m1 - m0 == 1:
                     u, y, row, bar = v[0], state.post[r, m0], w[0], limit[0]
                     while j < stop:
                         i = units[j]
@@ -248,36 +270,35 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
                         continue
                     if has_post():
                         g = advance_trace(trace, g, growth, units, traced, j + 1)
-                        traced = j + 1
-                        scale, row, q = 1.0 / g, w[m - m0], rows[m]
+                        scale, row, q, traced = 1.0 / g, w[m - m0], rows[m], j + 1
                         for i in range(row.size):
                             row[i] = on_post(row[i], trace[i] * scale, q)
-                    v[m - m0] = 0.0
                     if has_pre():
                         state.post[r, m] += 1.0
+                    v[m - m0] = 0.0
                     state.adapt[r, m], state.adapt_time[r, m] = high + c.d_threshold * theta[m], times[j]
-                    out[n_out] = j * LANES + m - m0
+                    out[n_out] = (start + j) * LANES + m - m0
                     n_out += 1
                 j += 1
+            if start + j == end and end < count:
+                continue
             if j < stop or s == n_points:
                 break
             for m in range(m0, m1):
                 progress.record[r, m, s] = v[m - m0] * chunk.mark_decay[r, s]
             s += 1
-        if has_post() and j == chunk.counts[r]:
+        if has_post():
             g = advance_trace(trace, g, growth, units, traced, j)
-            traced = j
-        cursor[DONE], cursor[TRACED], cursor[MARKED], cursor[N_OUT] = j, traced, s, n_out
-        progress.growth[r, b] = g
+        cursor[DONE], cursor[MARKED], cursor[N_OUT], progress.growth[r, b] = start + j, s, n_out, g
         found += n_out
-        if j < chunk.counts[r] or s < n_points:
+        if start + j < count or s < n_points:
             unfinished += 1
         elif b == 0:  # the run's own state; the other blocks end with the same trace
             state.growth[r] = g
             if n_blocks > 1:
                 state.trace[r, :] = trace
-            if j > 0:
-                state.time[r] = times[j - 1]
+            if count:
+                state.time[r] = chunk.times[r, count - 1]
     return unfinished, found
 
 

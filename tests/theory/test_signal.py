@@ -68,6 +68,17 @@ def test_small_lags_use_the_same_function_on_both_sides_of_the_series():
         assert curvature.max() < 1e-4 * np.abs(values).max()
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="needs an extended-precision long double")
+def test_series_equal_the_functions_they_stand_for():
+    from firstspike.theory.signal import _power, _saturation
+
+    z = np.array([0.005, 0.012, 0.0199, 0.0201, 0.0499, 0.0501, 0.5])
+    w = z.astype(np.longdouble)
+    np.testing.assert_allclose(_saturation(z), (w + np.expm1(-w)).astype(float), rtol=1e-13)
+    power = w + 2 * np.expm1(-w) - np.expm1(-2 * w) / 2
+    np.testing.assert_allclose(_power(z), power.astype(float), rtol=1e-10)
+
+
 def test_hits_and_sensitivity():
     assert theory.hit_probability(370.0, 406.8, 24.06) == pytest.approx(1.0, abs=1e-12)
     assert theory.hit_probability(406.8, 406.8, 24.06) == 0.5

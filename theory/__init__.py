@@ -3,7 +3,8 @@
 Functions take and return arrays in SI units, and are loaded on first use:
 
 =====================  ======================================================================================
-signal_to_noise        snr, snr_map, snr_min_spikes, snr_dimensionless, selected, response, matched_filter_bound
+signal_to_noise        snr, snr_min_spikes, snr_dimensionless, selected, response, matched_filter_bound
+snr_grid               snr_map (compiled)
 optima                 optimum, optimal_tau, snr_limit
 noise                  noise_distribution (exact), noise_saddlepoint, noise_gaussian, noise_moments, noise_cumulant
 firing                 false_alarm_rate, firing_rate (both exact), siegert_rate
@@ -21,9 +22,9 @@ _NAMES = {
         "selected",
         "snr",
         "snr_dimensionless",
-        "snr_map",
         "snr_min_spikes",
     ),
+    "snr_grid": ("snr_map",),
     "optima": ("BEST_RATIO", "LIMIT_FACTOR", "optimal_tau", "optimum", "snr_limit"),
     "noise": ("noise_cumulant", "noise_distribution", "noise_gaussian", "noise_moments", "noise_saddlepoint"),
     "firing": ("false_alarm_rate", "firing_rate", "siegert_rate"),

@@ -204,7 +204,7 @@ def _map(p):
     import numpy as np
 
     from .optima import optimum
-    from .signal_to_noise import snr_map
+    from .snr_grid import snr_map
 
     windows, taus = np.geomspace(*p.window_range, p.n_points), np.geomspace(*p.tau_m_range, p.n_points)
     ratio = snr_map(p.n_afferents, p.rate, windows, taus, p.n_patterns, p.jitter)

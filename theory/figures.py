@@ -11,7 +11,8 @@ from ..runtime.rng import uniforms
 from .firing import false_alarm_rate, firing_rate, siegert_rate
 from .noise import noise_distribution, noise_gaussian, noise_saddlepoint
 from .optima import optimum
-from .signal_to_noise import selected, snr, snr_map
+from .signal_to_noise import selected, snr
+from .snr_grid import snr_map
 
 __all__ = ["figure_t1", "figure_t2", "figure_t3", "figure_t4", "figure_t5", "snr_panel"]
 

@@ -3,7 +3,7 @@
 Numba's own ``cache=True`` keys a kernel by its own file only. Here a kernel's loop and the
 mathematics it calls stand in different files, so an upgrade that changes the mathematics alone
 would go on running the old machine code. :func:`kernel` therefore caches below a folder named
-after a digest of *all* sources of the package.
+after a digest of *all* sources that the kernel can depend on.
 
 :func:`specialise` compiles one loop for given scalar functions (a learning rule, a kernel shape):
 the loop is written once as plain Python, the functions are bound to names in it.
@@ -12,7 +12,7 @@ the loop is written once as plain Python, the functions are bound to names in it
 import hashlib
 import os
 import types
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 # libgomp's default waiting policy lets the second thread sleep on the first one's core for
@@ -22,31 +22,66 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numba  # noqa: E402
 from numba import prange  # noqa: E402
 
-__all__ = ["cache_folder", "kernel", "prange", "source_digest", "specialise"]
+__all__ = ["DEPENDS", "cache_folder", "clear_cache", "kernel", "prange", "source_digest", "specialise"]
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SOURCES = ("plasticity", "theory", "sims", "datasets", "runtime")
+
+#: What the code of a folder may import besides its own; tests hold the sources to it. A kernel's machine code can
+#: therefore only depend on these files. Folders that are not named here may import everything.
+DEPENDS = {
+    "runtime": (),
+    "theory": ("runtime",),
+    "datasets": ("runtime",),
+    "plasticity/rules": ("runtime",),
+    "plasticity/events": ("runtime", "plasticity/rules"),
+    "plasticity/waves": ("runtime", "plasticity/rules"),
+}
+_ALL = ("plasticity", "theory", "sims", "datasets", "runtime")
+_NO_KERNELS = {"params.py", "progress.py", "results.py", "run.py"}  # of runtime: no kernel imports them
 
 
-@lru_cache(maxsize=1)
-def source_digest() -> str:
-    """16 hex digits that change when numba or any source file of the package changes."""
+@cache
+def source_digest(room: str = "") -> str:
+    """16 hex digits that change with numba and with any source that kernels of `room` can depend on (default: all)."""
+    folders = (room, *DEPENDS[room]) if room in DEPENDS else _ALL
     digest = hashlib.sha256(numba.__version__.encode())
-    files = [f for part in _SOURCES for f in (_ROOT / part).rglob("*.py")] + list(_ROOT.glob("*.py"))
-    for file in sorted(files):
+    for file in sorted(f for folder in folders for f in (_ROOT / folder).rglob("*.py")):
+        if room in DEPENDS and file.parent == _ROOT / "runtime" and file.name in _NO_KERNELS:
+            continue
         digest.update(file.relative_to(_ROOT).as_posix().encode() + b"\0")
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """Folder of this version's machine code (below ``NUMBA_CACHE_DIR`` or the user's cache folder)."""
+def _room(module: str) -> str:
+    """Folder of a module of this package, as named in DEPENDS; empty for others'."""
+    package = __name__.rpartition(".runtime.")[0]
+    parts = module.removeprefix(package + ".").split(".") if module.startswith(package + ".") else [""]
+    deep = "/".join(parts[:2])
+    return deep if deep in DEPENDS else parts[0]
+
+
+def cache_folder(module: str = "") -> Path:
+    """Folder of the machine code of `module` (below ``NUMBA_CACHE_DIR`` or the user's cache folder)."""
     base = os.environ.get("NUMBA_CACHE_DIR")
     if not base:
         from platformdirs import user_cache_dir
 
         base = str(Path(user_cache_dir("firstspike")) / "kernels")
-    return Path(base) / "firstspike" / source_digest()
+    return Path(base) / "firstspike" / source_digest(_room(module))
+
+
+def clear_cache() -> int:
+    """Delete the machine code of other versions; returns the bytes freed."""
+    import shutil
+
+    current = {source_digest(), *(source_digest(room) for room in DEPENDS)}
+    freed, folder = 0, cache_folder().parent
+    for old in folder.iterdir() if folder.exists() else ():
+        if old.is_dir() and old.name not in current:
+            freed += sum(f.stat().st_size for f in old.rglob("*") if f.is_file())
+            shutil.rmtree(old, ignore_errors=True)
+    return freed
 
 
 def _compile(function, options, folder):
@@ -78,7 +113,7 @@ def kernel(function=None, **options):
     """
     if function is None:
         return lambda f: kernel(f, **options)
-    return _compile(function, options, cache_folder())
+    return _compile(function, options, cache_folder(function.__module__))
 
 
 def _fingerprint(function):
@@ -131,5 +166,5 @@ def specialise(loop, *, options=None, **functions):
         bound = types.FunctionType(loop.__code__, {**loop.__globals__, **compiled}, loop.__name__, loop.__defaults__)
         bound.__qualname__ = loop.__qualname__
         bound.__module__ = loop.__module__
-        _SPECIALISED[key] = _compile(bound, options, cache_folder() / code)
+        _SPECIALISED[key] = _compile(bound, options, cache_folder(loop.__module__) / code)
     return _SPECIALISED[key]

@@ -32,30 +32,21 @@ def _tiny_run():
     return one.content_sha256, one.content_sha256 == two.content_sha256
 
 
-def _clear(folder):
-    freed = 0
-    for old in folder.parent.iterdir() if folder.parent.exists() else ():
-        if old.is_dir() and old != folder:
-            freed += sum(f.stat().st_size for f in old.rglob("*") if f.is_file())
-            shutil.rmtree(old, ignore_errors=True)
-    return freed
-
-
 @click.command(help="Versions, threads, caches, data folder; then a tiny simulation on one and on all threads.")
 @click.option("--clear-cache", is_flag=True, help="Delete machine code of other versions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(clear_cache, as_json):  # noqa: D103
     from .. import __version__
     from ..datasets.store import data_folder
-    from ..runtime.jit import cache_folder
+    from ..runtime.jit import cache_folder, clear_cache
     from ..runtime.run import cpu_model, usable_cores
 
     folder = cache_folder()
     report = {"firstspike": __version__, **_versions(), "cpu": cpu_model(), "cores": usable_cores()}
-    report |= {"kernel_cache": str(folder), "data_folder": str(data_folder())}
+    report |= {"kernel_cache": str(folder.parent), "data_folder": str(data_folder())}
     report["free_disk_gb"] = round(shutil.disk_usage(folder.anchor or ".").free / 1e9, 1)
     if clear_cache:
-        report["cache_freed_mb"] = round(_clear(folder) / 1e6, 1)
+        report["cache_freed_mb"] = round(clear_cache() / 1e6, 1)
     report["tiny_run_sha256"], report["threads_agree"] = _tiny_run()
     if as_json:
         click.echo(json.dumps(report))

@@ -113,7 +113,7 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
     grid = np.ascontiguousarray(grid, np.float64)
     marks, mark_decay = _marks(state.time, times, counts, grid, rates[0])
     n_blocks = -(-n_neurons // constants.lanes)
-    shape = (rates.size, n_runs, times.shape[1] if n_blocks > 1 else 0)
+    shape = (n_runs, rates.size, times.shape[1] if n_blocks > 1 else 0)
     chunk = loops.Chunk(times, units, counts, rates, np.empty(shape), marks, mark_decay)
     if threads > 1 and counts.sum() * n_neurons * _NS_EVENT < _SERIAL:
         threads = 1

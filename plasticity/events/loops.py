@@ -52,7 +52,7 @@ class Chunk(NamedTuple):
     units: np.ndarray  # (R, K), uint32
     counts: np.ndarray  # (R,)
     rates: np.ndarray  # (2 or 4,), 1/s: -1 / tau_m, and what the rule needs of 1 / tau_plus, -1 / tau_minus, or 0
-    factors: np.ndarray  # (2 or 4, R, K): exp(d_j rate), made once for all blocks; K = 0 if there is only one
+    factors: np.ndarray  # (R, 2 or 4, K): exp(d_j rate), made once for all blocks; K = 0 if there is only one
     marks: np.ndarray  # (R, S): number of spikes at or before each point
     mark_decay: np.ndarray  # (R, S): decay of V from the last of them to the point
 
@@ -137,7 +137,7 @@ def prepare(first, last, state, chunk):
         if wrong:
             return -1 - r
         if chunk.factors.shape[2]:
-            fill_factors(state.time[r], times, chunk.rates, chunk.factors[:, r])
+            fill_factors(state.time[r], times, chunk.rates, chunk.factors[r])
     return 0
 
 
@@ -234,8 +234,8 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
                 start, end = end, (count if n_blocks > 1 else min(end + SEGMENT, count))
                 times, units, j, traced = chunk.times[r, start:end], chunk.units[r, start:end], 0, 0
                 if n_blocks > 1:
-                    decay, growth = chunk.factors[0, r, start:end], chunk.factors[c.growth, r, start:end]
-                    fade = chunk.factors[c.fade, r, start:end]
+                    decay, growth = chunk.factors[r, 0, start:end], chunk.factors[r, c.growth, start:end]
+                    fade = chunk.factors[r, c.fade, start:end]
                 else:
                     fill_factors(before, times, chunk.rates, own)
                     decay, growth, fade = own[0, : times.size], own[c.growth, : times.size], own[c.fade, : times.size]

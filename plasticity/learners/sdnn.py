@@ -239,7 +239,7 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
             maps = times[start : start + _SLICE]
             for layer in range(len(self.weights_)):
                 maps = self.forward(maps, layer)
-            parts.append(_features(maps.reshape(len(maps), -1), p))
+            parts.append(_features(maps.reshape(len(maps), int(np.prod(maps.shape[1:]))), p))
         return sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
 
 

@@ -94,19 +94,21 @@ PRESETS = {
         inhibit_inputs=(False, False),
         stop_at=(0.01, 0.01),
     ),
-    # Our own choice for 8 x 8 digits with pixels 0..16.
+    # Our own choice for 8 x 8 digits with grey levels 0..255: layer 1 keeps the place of its spikes.
     "sdnn_digits": SDNNParams(
         filter_sizes=(3,),
-        filter_scales=(0.5,),
+        filter_scales=(0.7,),
         filter_padding=1,
         filter_threshold=20.0,
-        pixel_scale=255 / 16,
         norm_radius=2,
         bins="equal",
-        maps=(32, 150),
+        maps=(32, 100),
         kernels=(3, 2),
         paddings=(1, 1),
-        thetas=(4.0, 1.0),
+        thetas=(3.0, 2.0),
+        pool_strides=(1, 2),
+        pool_paddings=(0, 0),
         epochs=(10, 10),
+        doubling=(500, 500),
     ),
 }

@@ -16,14 +16,16 @@ import numpy as np
 
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times, time_dtype
+from .blocks import in_blocks
 from .checks import at_least, check_kernel, check_theta, check_weights, finite
-from .conv_cpu import _IMAGES, Layer, convolve_serial, convolve_threads
+from .conv_cpu import Layer, convolve_images
 from .learn_cpu import learn_loop, make_scratch
 from .winners import pooled_size
 
 __all__ = ["Learnt", "convolve", "learn", "output_shape"]
 
 _LANES = 16  # maps are padded to whole vectors
+_BLOCK = 32  # images a thread takes at a time
 
 
 class Learnt(NamedTuple):
@@ -120,8 +122,8 @@ def convolve(times, weights, theta, n_steps, *, padding=0, pool=None, strict=Tru
     size = pooled_size((layer.height, layer.width), layer.pool, layer.stride, layer.pool_pad)
     out = np.empty((n, n_maps, *size), time_dtype(n_steps))
     values = np.empty((n if return_values else 0, n_maps, layer.height, layer.width), np.float32)
-    run = convolve_threads if n > _IMAGES else convolve_serial
-    run(times, _inside(weights, layer.n_lanes), layer, out, values)
+    inner = _inside(weights, layer.n_lanes)
+    in_blocks(lambda a, b: convolve_images(times[a:b], inner, layer, out[a:b], values[a:b]), n, _BLOCK)
     return (out, values) if return_values else out
 
 

@@ -14,11 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...runtime.jit import kernel, prange
+from ...runtime.jit import kernel
 
-_IMAGES = 8  # images a task: the split of the work depends on the problem only
-
-__all__ = ["Layer", "bucket", "convolve_serial", "convolve_threads"]
+__all__ = ["Layer", "bucket", "convolve_images"]
 
 
 class Layer(NamedTuple):
@@ -170,7 +168,7 @@ def _pool_row(oy, layer, steps, pooled):
 
 
 @kernel
-def convolve_serial(times, weights, layer, out, values):
+def convolve_images(times, weights, layer, out, values):
     """Time maps `out` (N, F, PH, PW) of `times` (N, C, H, W); `values` (N, F, OH, OW) or size 0.
 
     `weights` is (C, KH, KW F) with the columns of the kernel backwards.
@@ -202,12 +200,3 @@ def convolve_serial(times, weights, layer, out, values):
             for px in range(columns):
                 for f in range(layer.n_maps):
                     out[n, f, py, px] = pooled[py, px * lanes + f]
-
-
-@kernel(parallel=True)
-def convolve_threads(times, weights, layer, out, values):
-    """:func:`convolve_serial` over tasks of a fixed number of images."""
-    for task in prange((times.shape[0] + _IMAGES - 1) // _IMAGES):
-        a = task * _IMAGES
-        b = min(a + _IMAGES, times.shape[0])
-        convolve_serial(times[a:b], weights, layer, out[a:b], values[a:b])

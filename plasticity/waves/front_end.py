@@ -11,9 +11,12 @@ Kernels, with row u and column v in -r..r, each made zero-mean and scaled to a m
 Masquelier & Thorpe 2007, doi 10.1371/journal.pcbi.0030031; Mozafari et al. 2019, doi 10.3389/fnins.2019.00625.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...runtime.spikes import time_dtype
+from .blocks import in_blocks
 from .checks import at_least, check_kernel, finite
 from .front_end_cpu import box_normalise, correlate, inhibit_later, inhibit_stronger, pool_maximum, rank
 from .winners import pooled_size
@@ -30,7 +33,7 @@ __all__ = [
     "rank_code",
 ]
 
-_CHUNK = 256  # images at a time: the intensities of a chunk stay in the cache
+_BLOCK = 32  # images a thread takes at a time; their intensities stay in the cache
 
 
 def _grid(size):
@@ -134,6 +137,22 @@ def filter_images(images, kernels, *, padding=0, threshold=None, use_abs=False, 
     intensities : ndarray of float64, shape (N, C, OH, OW)
     """
     images = finite("images", images, 3)
+    return _respond(images, _bank(images, kernels, padding, threshold, use_abs, floor, scale))
+
+
+class _Bank(NamedTuple):
+    """Checked arguments of :func:`filter_images`."""
+
+    scale: float
+    kernels: np.ndarray
+    base: np.ndarray
+    factor: np.ndarray
+    padding: int
+    cut: tuple  # threshold, absolute value, floor
+    size: tuple  # of the maps
+
+
+def _bank(images, kernels, padding=0, threshold=None, use_abs=False, floor=None, scale=1.0):
     _positive(scale=scale)
     stack, base, factor = _stack(kernels)
     size = check_kernel(images.shape[1:], stack.shape[1:], padding)
@@ -146,11 +165,15 @@ def filter_images(images, kernels, *, padding=0, threshold=None, use_abs=False, 
         raise ValueError(f"threshold must be a number and floor >= 0, got {threshold} and {floor}")
     if not use_abs and threshold < 0:
         raise ValueError(f"threshold must be >= 0 without use_abs (intensities are not negative), got {threshold}")
+    cut = (float(threshold), bool(use_abs), float(floor))
+    return _Bank(float(scale), stack, base, factor, int(padding), cut, size)
+
+
+def _respond(images, bank):
+    out = np.empty((len(images), len(bank.kernels), *bank.size))
     if images.dtype not in (np.uint8, np.float64):
         images = images.astype(np.float64)
-    out = np.empty((len(images), len(stack), *size))
-    cut = (float(threshold), bool(use_abs), float(floor))
-    correlate(np.ascontiguousarray(images), float(scale), stack, base, factor, int(padding), cut, out)
+    correlate(np.ascontiguousarray(images), *bank[:6], out)
     return out
 
 
@@ -220,14 +243,12 @@ def rank_code(intensities, n_steps, bins="equal"):
     n_steps = at_least("n_steps", n_steps, 1)
     intensities = _intensities(intensities)
     out = np.empty(intensities.shape, time_dtype(n_steps))
-    n = len(intensities)
-    cells = int(np.prod(intensities.shape[1:]))
-    rank(intensities.reshape(n, cells), n_steps, bins == "equal", out.reshape(n, cells))
+    rank(intensities, n_steps, bins == "equal", out)
     return out
 
 
 def encode(images, kernels, n_steps, *, filtering=None, norm_radius=0, inhibition=None, bins="equal"):
-    """The whole front end, chunk by chunk: filter, normalise, inhibit, rank.
+    """The whole front end, threaded over images: filter, normalise, inhibit, rank.
 
     Parameters
     ----------
@@ -251,16 +272,17 @@ def encode(images, kernels, n_steps, *, filtering=None, norm_radius=0, inhibitio
     times : ndarray, shape (N, C, H', W')
     """
     images = finite("images", images, 3)
-    filtering = dict(filtering or {})
-    if filtering.get("floor") is None and filtering.get("threshold") is None and images.dtype != np.uint8:
-        # the floor belongs to the whole set, not to a chunk
-        filtering["floor"] = 1e-5 * max(1.0, float(images.max(initial=0))) * filtering.get("scale", 1.0)
-    parts = []
-    for start in range(0, max(len(images), 1), _CHUNK):
-        maps = filter_images(images[start : start + _CHUNK], kernels, **filtering)
+    bank = _bank(images, kernels, **(filtering or {}))
+    n_steps = at_least("n_steps", n_steps, 1)
+    out = np.empty((len(images), len(bank.kernels), *bank.size), time_dtype(n_steps))
+
+    def block(start, stop):
+        maps = _respond(images[start:stop], bank)
         if norm_radius:
             maps = local_normalise(maps, norm_radius)
         if inhibition is not None:
             maps = lateral_inhibition(maps, **inhibition)
-        parts.append(rank_code(maps, n_steps, bins))
-    return np.concatenate(parts)
+        out[start:stop] = rank_code(maps, n_steps, bins)
+
+    in_blocks(block, len(images), _BLOCK)
+    return out

@@ -1,8 +1,8 @@
-"""Loops of the front end: correlation, local mean, lateral inhibition, rank code; one image a task."""
+"""Loops of the front end: correlation, local mean, lateral inhibition, rank code."""
 
 import numpy as np
 
-from ...runtime.jit import kernel, prange
+from ...runtime.jit import kernel
 
 __all__ = ["box_normalise", "correlate", "inhibit_later", "inhibit_stronger", "pool_maximum", "rank"]
 
@@ -53,18 +53,18 @@ def _correlate_one(image, scale, kernels, base, factor, padding, cut, out):
             _cut(out[m, y], threshold, use_abs, floor)
 
 
-@kernel(parallel=True)
+@kernel
 def correlate(images, scale, kernels, base, factor, padding, cut, out):
     """Responses `out` (N, C, OH, OW) of `images` (N, H, W) times `scale` to `kernels` (C, n, n)."""
-    for n in prange(images.shape[0]):
+    for n in range(images.shape[0]):
         _correlate_one(images[n], scale, kernels, base, factor, padding, cut, out[n])
 
 
-@kernel(parallel=True)
+@kernel
 def box_normalise(maps, radius, out):
     """Each of `maps` (M, H, W) divided by its mean in a window of (2 R + 1)^2, silent beyond the border."""
     n_maps, height, width = maps.shape
-    for m in prange(n_maps):
+    for m in range(n_maps):
         table = np.zeros((height + 1, width + 1))  # sums of all cells above and left
         for y in range(height):
             total = 0.0
@@ -83,12 +83,12 @@ def box_normalise(maps, radius, out):
                 out[m, y, x] = maps[m, y, x] / (total * area + 1e-12)
 
 
-@kernel(parallel=True)
+@kernel
 def inhibit_later(maps, factors, out):
     """I / (1 + S), S = sum of `factors[d - 1]` over stronger neighbours at Chebyshev distance d."""
     n_maps, height, width = maps.shape
     radius = factors.size
-    for m in prange(n_maps):
+    for m in range(n_maps):
         for y in range(height):
             for x in range(width):
                 value, total = maps[m, y, x], 0.0
@@ -99,12 +99,12 @@ def inhibit_later(maps, factors, out):
                 out[m, y, x] = value / (1.0 + total)
 
 
-@kernel(parallel=True)
+@kernel
 def inhibit_stronger(maps, factors, out):
     """I (1 + S), S = sum of `factors[d - 1]` over weaker neighbours; beyond the border they count as 0."""
     n_maps, height, width = maps.shape
     radius = factors.size
-    for m in prange(n_maps):
+    for m in range(n_maps):
         for y in range(height):
             for x in range(width):
                 value, total = maps[m, y, x], 0.0
@@ -117,10 +117,10 @@ def inhibit_stronger(maps, factors, out):
                 out[m, y, x] = value * (1.0 + total)
 
 
-@kernel(parallel=True)
+@kernel
 def pool_maximum(maps, window, stride, padding, out):
     """Largest intensity of each window of `maps` (M, H, W); the padding is 0."""
-    for m in prange(maps.shape[0]):
+    for m in range(maps.shape[0]):
         for py in range(out.shape[1]):
             top = py * stride - padding
             for px in range(out.shape[2]):
@@ -155,8 +155,8 @@ def _rank_one(values, n_steps, equal, out):
             out[where[order[r]]] = r // block
 
 
-@kernel(parallel=True)
-def rank(values, n_steps, equal, out):
-    """Rank code of each row of `values` (N, cells) into `out` (N, cells)."""
-    for n in prange(values.shape[0]):
-        _rank_one(values[n], n_steps, equal, out[n])
+@kernel
+def rank(maps, n_steps, equal, out):
+    """Rank code `out` of each image of `maps`, both (N, C, H, W)."""
+    for n in range(maps.shape[0]):
+        _rank_one(maps[n].reshape(maps[n].size), n_steps, equal, out[n].reshape(out[n].size))

@@ -154,9 +154,10 @@ def find_winners(times, weights, layer, radius, s, winners):
         return 0
     s.v[:] = np.float32(0.0)
     s.mark[:] = -1
-    n, touched = 0, 0
+    n, touched = np.int64(0), np.int64(0)  # not literals: they would compile the callees twice
+    none = np.int64(0)
     for t in range(layer.n_steps):
-        touched = _step(t, touched if layer.last_only else 0, weights, layer, s)
+        touched = _step(t, touched if layer.last_only else none, weights, layer, s)
         if touched == 0 or (layer.last_only and t < layer.n_steps - 1):
             continue
         n = _pick(t, _candidates(touched, layer, s), layer, radius, s, winners, n)

@@ -75,8 +75,8 @@ def _command(group, name):
         from .sims.commands import experiment_command
 
         return experiment_command(name)
-    package = "sims.results_commands" if group == "results" else f"{group}.commands"
-    return import_module(f".{package}", __package__).COMMANDS[name]
+    module = {"theory": "theory.commands", "data": "datasets.commands", "results": "sims.results_commands"}[group]
+    return import_module(f".{module}", __package__).COMMANDS[name]
 
 
 class LazyGroup(click.Group):
@@ -131,6 +131,8 @@ def cli(verbose):  # noqa: D103
 def _exit_code(error):
     if hasattr(error, "exit_code"):
         return error.exit_code
+    if isinstance(error, PermissionError):
+        return 1
     if isinstance(error, FileExistsError):
         return 4
     if isinstance(error, FileNotFoundError):
@@ -144,9 +146,11 @@ def main(args=None, prog_name="firstspike"):
         code = cli.main(args, prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("\ninterrupted", err=True)
-        code = 130
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        code = getattr(error.__cause__ or error, "exit_code", 0)  # click turns Ctrl-C into Abort
+        if not code:
+            click.echo("interrupted", err=True)
+            code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -116,10 +116,10 @@ class Result:
                 put(data.tobytes())
         return digest.hexdigest()
 
-    def save(self, path, overwrite: bool = True) -> Path:
+    def save(self, path, overwrite: bool = True, compress: bool = True) -> Path:
         """Write the file under its final name at once, or not at all.
 
-        Raises FileExistsError if it is there and `overwrite` is false.
+        Raises FileExistsError if it is there and `overwrite` is false; OSError if there is no room or no permission.
         """
         path = Path(path)
         if path.exists() and not overwrite:
@@ -127,7 +127,7 @@ class Result:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            self._write(temporary)
+            self._write(temporary, compress)
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
             temporary.replace(path)
@@ -136,7 +136,7 @@ class Result:
         _sync_folder(path.parent)
         return path
 
-    def _write(self, path):
+    def _write(self, path, compress):
         import h5py
 
         with h5py.File(path, "w", libver=("earliest", "v110")) as f:
@@ -150,7 +150,7 @@ class Result:
                     scale = f.create_dataset(dim, (n,), ">f4", track_times=False)
                     scale.make_scale(f"{_NO_VARIABLE}{n:10d}")
             for name, array in sorted(self.arrays.items()):
-                _write_array(f, name, array)
+                _write_array(f, name, array, compress)
             for name, array in self.arrays.items():
                 if array.dims == (name,):
                     f[name].make_scale(name)
@@ -164,14 +164,14 @@ def _canonical(parameters) -> str:
     return json.dumps(parameters, sort_keys=True, allow_nan=False)
 
 
-def _write_array(f, name, array):
+def _write_array(f, name, array, compress):
     import h5py
 
     options = {"track_times": False}
     data = array.data
     if data.dtype == object:
         options["dtype"] = h5py.string_dtype()
-    elif data.nbytes > _COMPRESS_ABOVE:
+    elif compress and data.nbytes > _COMPRESS_ABOVE:
         options |= {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True, "chunks": True}
     f.create_dataset(name, data=data, **options).attrs.update({"units": array.units, "long_name": array.long_name})
 

@@ -41,7 +41,7 @@ def measure(function, repeat=5, threads=1):
 @click.option("--repeat", default=5, show_default=True, type=click.IntRange(1), help="Counted runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(workload, jobs, repeat, as_json):  # noqa: D103
-    from ..runtime.run import cpu_model
+    from ..runtime.provenance import cpu_model
 
     rows = []
     for name in [workload] if workload else WORKLOADS:

@@ -4,14 +4,17 @@ Only click and the standard library are imported until a command runs.
 """
 
 import json
+import shlex
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from ..runtime import params as parameters
-from .experiments import EXPERIMENTS, load, resolve, run
+from .config import read_config, to_toml
+from .experiments import EXPERIMENTS, load, parameters_of, resolve, run
 
 __all__ = ["experiment_command", "print_summary"]
 
@@ -19,7 +22,7 @@ __all__ = ["experiment_command", "print_summary"]
 def experiment_command(name: str) -> click.Command:
     """The click command of an experiment."""
     module = load(name)
-    default = next(iter(module.PRESETS.values()))
+    default = _first(module)
     command = click.Command(
         name,
         callback=lambda **options: _run_command(name, options),
@@ -31,9 +34,11 @@ def experiment_command(name: str) -> click.Command:
     return command
 
 
-def _own_options(default):
-    from dataclasses import fields
+def _first(module):
+    return next(iter(module.PRESETS.values()))
 
+
+def _own_options(default):
     rows = {row[0]: row for row in parameters.describe(default)}
     for f in fields(default):
         if f.metadata.get("option"):
@@ -52,7 +57,18 @@ def _common_options(module):
         option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="How many seeds, as one axis."),
         option("-j", "--jobs", default=0, type=click.IntRange(0), help="Threads; 0 = all cores. No effect on results."),
         option("--out", type=click.Path(path_type=Path), metavar="FILE.h5", help="Result file [named after the run]."),
-        option("--force", is_flag=True, help="Overwrite the result file."),
+        option("--force", is_flag=True, help="Overwrite the result file; forget an unfinished run of that name."),
+        option("--resume", is_flag=True, help="Go on from the checkpoint beside --out, if there is one."),
+        option(
+            "--checkpoint-every",
+            default=60.0,
+            show_default=True,
+            type=click.FloatRange(0),
+            metavar="SECONDS",
+            help="0 = only when interrupted.",
+        ),
+        option("--config", metavar="FILE", help="TOML or JSON as --dry-run prints it; `-` reads JSON from stdin."),
+        option("--device", default="cpu", show_default=True, metavar="cpu|cuda[:K]", help="Where to run."),
         option("--figure", metavar="FILE.png", help="Figure file; `none` = no figure [beside the result file]."),
         option("--dry-run", is_flag=True, help="Print the resolved parameters and stop."),
         option("--json", "as_json", is_flag=True, help="Print one JSON document (no figure unless asked for)."),
@@ -85,26 +101,33 @@ def parse_settings(pairs) -> dict:
 
 
 def _run_command(name, options):
+    from ..runtime.run import Interrupted
+
     module = load(name)
     if options["preset"] == "list":
         for preset, params in module.PRESETS.items():
-            first = next(iter(module.PRESETS.values()))
-            rows = zip(parameters.describe(params), parameters.describe(first), strict=True)
+            rows = zip(parameters.describe(params), parameters.describe(_first(module)), strict=True)
             changed = ", ".join(f"{r[0]}={r[1]}" for r, d in rows if r[1] != d[1])
             click.echo(f"{preset}: {changed or 'the defaults'}")
         return
-    own = {k.removeprefix("own__"): v for k, v in options.items() if k.startswith("own__") and v is not None}
-    settings = own | parse_settings(options["settings"])
-    preset, params = resolve(name, options["preset"], settings)
-    seed = _seed(options["seed"])
+    plan = _plan(name, options)
     if options["dry_run"]:
-        _dry_run(name, preset, params, seed, options)
+        _dry_run(name, plan, options["as_json"])
         return
-    out, figure = _outputs(name, options)
-    result = run(name, preset, seed=seed, seeds=options["seeds"], threads=options["jobs"],
-                 progress="none" if options["as_json"] and options["progress"] == "auto" else options["progress"],
-                 **settings)  # fmt: skip
-    result.save(out, overwrite=options["force"])
+    out = options["out"] or Path(f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.h5")
+    figure = _figure_path(options, out)
+    quiet = options["as_json"] and options["progress"] == "auto"
+    try:
+        result = run(
+            name, plan["preset"], seed=plan["seed"], seeds=plan["seeds"], threads=options["jobs"],
+            device=options["device"], progress="none" if quiet else options["progress"], out=out,
+            force=options["force"], resume=options["resume"], checkpoint_every=options["checkpoint_every"],
+            **plan["parameters"],
+        )  # fmt: skip
+    except Interrupted as stop:
+        _say_how_to_go_on(stop, out)
+        raise
+    params = parameters_of(result)
     if figure:
         _save_figure(module.figure(result), figure)
     if options["as_json"]:
@@ -114,6 +137,22 @@ def _run_command(name, options):
     print_summary(module.summary(result), module.expected(params))
     click.echo(f"\nresult   {out}" + (f"\nfigure   {figure}" if figure else ""))
     click.echo(f"look     firstspike results show {out}")
+
+
+def _plan(name, options):
+    """Preset, seeds and parameters: command line over config file over preset."""
+    config = read_config(options["config"], name) if options["config"] else {}
+    own = {k.removeprefix("own__"): v for k, v in options.items() if k.startswith("own__") and v is not None}
+    settings = config.get("parameters", {}) | own | parse_settings(options["settings"])
+    try:
+        preset, params = resolve(name, options["preset"] or config.get("preset"), settings)
+    except ValueError as error:
+        raise ValueError(f"{options['config']}: {error}" if config else str(error)) from None
+    given = click.get_current_context().get_parameter_source
+    source = click.core.ParameterSource.DEFAULT
+    seed = config["seed"] if "seed" in config and given("seed") == source else _seed(options["seed"])
+    seeds = config["seeds"] if "seeds" in config and given("seeds") == source else options["seeds"]
+    return {"preset": preset, "seed": seed, "seeds": seeds, "parameters": parameters.as_dict(params)}
 
 
 def _seed(text):
@@ -129,14 +168,21 @@ def _seed(text):
         raise click.UsageError(f"--seed takes a whole number or 'random', got {text!r}") from None
 
 
-def _outputs(name, options):
-    out = options["out"] or Path(f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.h5")
-    if out.exists() and not options["force"]:
-        raise FileExistsError(f"{out} exists; --force overwrites it")
+def _figure_path(options, out):
     figure = options["figure"]
     if figure is None:
         figure = None if options["as_json"] else out.with_suffix(".png")
-    return out, None if figure in (None, "none") else Path(figure)
+    return None if figure in (None, "none") else Path(figure)
+
+
+def _say_how_to_go_on(stop, out):
+    if stop.checkpoint is None or not stop.checkpoint.exists():
+        click.echo("\nended before there was anything to keep", err=True)
+        return
+    words = [w for w in sys.argv[1:] if w not in ("--resume", "--force")]
+    words += [] if any(w.split("=")[0] == "--out" for w in words) else ["--out", str(out)]
+    click.echo(f"\nended at {100 * stop.done:.0f} %, kept in {stop.checkpoint}; go on with", err=True)
+    click.echo(f"  firstspike {shlex.join([*words, '--resume'])}", err=True)
 
 
 def _save_figure(figure, path):
@@ -144,15 +190,21 @@ def _save_figure(figure, path):
     figure.savefig(path, dpi=150)
 
 
-def _dry_run(name, preset, params, seed, options):
-    from ..runtime.run import Run
-
+def _dry_run(name, plan, as_json):
+    """Print the plan as a config file; an estimate of the memory goes in a comment."""
     module = load(name)
-    document = {"command": f"{EXPERIMENTS[name][0]} {name}", "preset": preset, "seed": seed, "seeds": options["seeds"]}
-    document["parameters"] = parameters.as_dict(params)
-    if hasattr(module, "memory"):
-        document["memory_bytes"] = int(module.memory(params, len(Run(seed, options["seeds"]).seeds)))
-    click.echo(json.dumps(document, indent=None if options["as_json"] else 2))
+    memory = getattr(module, "memory", None)
+    plan = {"command": f"{EXPERIMENTS[name][0]} {name}"} | plan
+    need = (
+        int(memory(parameters.from_dict(type(_first(module)), plan["parameters"]), plan["seeds"])) if memory else None
+    )
+    if as_json:
+        click.echo(json.dumps(plan | ({} if need is None else {"memory_bytes": need})))
+        return
+    units = {f.name: f.metadata.get("unit", "1") for f in fields(_first(module))}
+    if need is not None:
+        click.echo(f"# needs about {need / 1e6:.1f} MB of memory besides 200 MB of libraries")
+    click.echo(to_toml(plan, units))
 
 
 def _plain(value):

@@ -39,7 +39,7 @@ def command(clear_cache, as_json):  # noqa: D103
     from .. import __version__
     from ..datasets.store import data_folder
     from ..runtime.jit import cache_folder, clear_cache
-    from ..runtime.run import cpu_model, usable_cores
+    from ..runtime.provenance import cpu_model, usable_cores
 
     folder = cache_folder()
     report = {"firstspike": __version__, **_versions(), "cpu": cpu_model(), "cores": usable_cores()}

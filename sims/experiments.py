@@ -7,6 +7,7 @@ the default), ``simulate(params, run) -> Result``, ``expected(params)``, ``summa
 
 import time
 from importlib import import_module
+from pathlib import Path
 
 from ..runtime import params as parameters
 
@@ -40,7 +41,21 @@ def resolve(name: str, preset: str | None = None, settings: dict | None = None):
     return preset, parameters.update(module.PRESETS[preset], settings)
 
 
-def run(name: str, preset: str | None = None, *, seed=0, seeds=1, threads=1, progress="none", out=None, **settings):
+def run(
+    name: str,
+    preset: str | None = None,
+    *,
+    seed=0,
+    seeds=1,
+    threads=1,
+    device="cpu",
+    progress="none",
+    out=None,
+    force=False,
+    resume=False,
+    checkpoint_every=60.0,
+    **settings,
+):
     """Run an experiment and return its Result.
 
     Parameters
@@ -53,10 +68,18 @@ def run(name: str, preset: str | None = None, *, seed=0, seeds=1, threads=1, pro
         First seed and how many: an axis of the result.
     threads : int
         0 = all usable cores; the result does not depend on it.
+    device : str
+        ``"cpu"``.
     progress : str
         ``"none"``, ``"auto"``, ``"bar"``, ``"log"``.
     out : path, optional
-        Also write the result file.
+        Also write the result file; while the run lasts, its checkpoint stands beside it.
+    force : bool
+        Overwrite a result, and forget an unfinished run, of that name.
+    resume : bool
+        Go on from the checkpoint beside `out`, if there is one; a finished result is returned as it is.
+    checkpoint_every : float
+        Seconds between two checkpoints; 0 = only when interrupted.
     **settings
         Single parameters, as values in SI or as text with a unit.
 
@@ -64,6 +87,10 @@ def run(name: str, preset: str | None = None, *, seed=0, seeds=1, threads=1, pro
     ------
     ValueError
         Unknown name, preset or parameter, or a value out of range.
+    FileExistsError
+        A result or an unfinished run stands under the name `out`.
+    runtime.checkpoint.Locked
+        Another process is writing it.
 
     Examples
     --------
@@ -72,20 +99,69 @@ def run(name: str, preset: str | None = None, *, seed=0, seeds=1, threads=1, pro
     >>> result.kind
     'simulation'
     """
-    from ..runtime.run import Run, provenance
+    from ..runtime.run import Run
 
     preset, params = resolve(name, preset, settings)
+    context = Run(seed, seeds, threads, device, progress, f"{EXPERIMENTS[name][0]} {name}")
+    fixed = {"experiment": name, "preset": preset, "seed": context.seed, "seeds": len(context.seeds)}
+    stored = fixed | parameters.as_dict(params)
+    if out is None:
+        return _simulate(name, params, context, stored)
+    from ..runtime.checkpoint import Lock, checkpoint_path
+
+    out = Path(out)
+    with Lock(out):
+        if out.exists() and not force:
+            return _finished(out, stored, resume)
+        _prepare(out, context, stored, force, resume)
+        context.keep(checkpoint_path(out), stored, checkpoint_every)
+        with context.signals():
+            result = _simulate(name, params, context, stored)
+        result.save(out)
+        checkpoint_path(out).unlink(missing_ok=True)
+    return result
+
+
+def _simulate(name, params, context, stored):
+    from ..runtime.provenance import provenance
+
     module = load(name)
-    context = Run(seed, seeds, threads, progress, f"{EXPERIMENTS[name][0]} {name}")
     started, cpu = time.time(), time.process_time()
     result = module.simulate(params, context)
-    result.title, result.references = module.TITLE, module.REFERENCES
-    fixed = {"experiment": name, "preset": preset, "seed": context.seed, "seeds": len(context.seeds)}
-    result.parameters = fixed | parameters.as_dict(params)
-    result.provenance = provenance(context, started, cpu)
-    if out is not None:
-        result.save(out)
+    result.title, result.references, result.parameters = module.TITLE, module.REFERENCES, stored
+    result.provenance |= provenance(context, started, cpu)
     return result
+
+
+def _finished(out, stored, resume):
+    """The result that is there already, if it is the one wanted."""
+    from ..runtime.results import Result, ResultError, differences, open_result
+
+    if not resume:
+        raise FileExistsError(f"{out} exists; --force overwrites it")
+    found = open_result(out)
+    different = differences(found, Result(found.kind, found.title, parameters=stored))
+    different = [line for line in different if line.startswith("parameter ")]
+    if different:
+        raise ResultError(f"{out} is of another run (its value | this run's): {'; '.join(different)}")
+    return found
+
+
+def _prepare(out, context, stored, force, resume):
+    """Take up or forget what an earlier run has left beside `out`."""
+    from ..runtime.checkpoint import checkpoint_path, load_checkpoint
+
+    checkpoint = checkpoint_path(out)
+    for stale in (*out.parent.glob(f".{out.name}.*.tmp"), *out.parent.glob(f".{checkpoint.name}.*.tmp")):
+        stale.unlink(missing_ok=True)  # of a process that was killed: the lock is ours
+    if not checkpoint.exists():
+        return
+    if resume:
+        context.restored = load_checkpoint(checkpoint, stored)
+    elif force:
+        checkpoint.unlink()
+    else:
+        raise FileExistsError(f"{checkpoint} is an unfinished run; --resume goes on, --force starts anew")
 
 
 def rerun(result, threads=1, progress="none"):

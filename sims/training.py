@@ -113,7 +113,7 @@ def _train(make, data, readouts, run, controls):
         done = i * per_seed
 
         def tell(fraction, note, done=done, share=_FIT, seed=seed):
-            run.tick({}, (done + share * fraction) / total, f"seed {seed}: {note}")
+            run.tick(dict, (done + share * fraction) / total, f"seed {seed}: {note}")
 
         start = time.perf_counter()
         learner = make(seed).fit(data.train_images, progress=tell)
@@ -127,16 +127,13 @@ def _train(make, data, readouts, run, controls):
         for j, (variant, weights) in enumerate(_variants(learner, first, seed)):
             tell_variant = _shifted(tell, done + _FIT + j * _VARIANT, variant)
             network = copy.copy(learner).set_weights(weights)
-            train_features, _ = _transform(network, train_times, tell_variant, 0.0)
-            test_features, seconds = _transform(network, test_times, tell_variant, 0.4)
+            seconds = _read_network(out, variant, network, train_times, test_times, data, readouts, seed, tell_variant)
             if variant == "trained":
                 out.images_per_second.append(len(data.test_images) / (encoding + seconds))
-            tell_variant(0.6)
-            _read(out, variant, train_features, test_features, data, readouts, readouts.c, seed)
     if controls:
         pixels = [x.reshape(len(x), -1) / 255 for x in (data.train_images[: readouts.n_samples], data.test_images)]
         _read(out, "raw_pixels", *pixels, data, readouts, readouts.c_pixels, run.seed)
-    run.tick({}, 1.0, _note(out, data))
+    run.tick(dict, 1.0, _note(out, data))
     return out
 
 
@@ -160,6 +157,15 @@ def _transform(network, times, tell, done):
         parts.append(network.transform_times(times[first : first + _SLICE]))
         tell(done + 0.2 * first / len(times))
     return sparse.vstack(parts, format="csr"), time.perf_counter() - start
+
+
+def _read_network(out, variant, network, train_times, test_times, data, readouts, seed, tell):
+    """Read one network out; returns the seconds of its forward pass over the test part."""
+    train_features, _ = _transform(network, train_times, tell, 0.0)
+    test_features, seconds = _transform(network, test_times, tell, 0.3)
+    tell(0.5)
+    _read(out, variant, train_features, test_features, data, readouts, readouts.c, seed)
+    return seconds
 
 
 def _read(out, variant, train_features, test_features, data, readouts, c, seed):

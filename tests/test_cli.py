@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
 from click.testing import CliRunner
@@ -108,10 +109,43 @@ def test_python_call_gives_the_bits_of_the_command(tmp_path):
     assert package.open(tmp_path / "a.h5").content_sha256 == result.content_sha256
 
 
-def test_dry_run_prints_the_parameters_and_writes_nothing(tmp_path):
-    done = firstspike("sim", "coincidence", "--dry-run", "--set", "tau_m=12ms", cwd=tmp_path)
-    document = json.loads(done.stdout)
-    assert document["parameters"]["tau_m"] == 0.012 and not list(tmp_path.iterdir())
+def test_dry_run_prints_a_config_that_can_be_fed_back(tmp_path):
+    done = firstspike("sim", "coincidence", "--dry-run", "--set", "tau_m=12ms", "--seed", 7, cwd=tmp_path)
+    plan = tomllib.loads(done.stdout)
+    assert plan["parameters"]["tau_m"] == 0.012 and plan["seed"] == 7 and not list(tmp_path.iterdir())
+    (tmp_path / "c.toml").write_text(done.stdout)
+    again = firstspike("sim", "coincidence", "--dry-run", "--config", "c.toml", cwd=tmp_path)
+    assert again.stdout == done.stdout
+    other = firstspike("sim", "coincidence", "--dry-run", "--config", "c.toml", "--set", "tau_m=9ms", "--seed", 1,
+                       "--json", cwd=tmp_path)  # fmt: skip
+    document = json.loads(other.stdout)
+    assert document["parameters"]["tau_m"] == 0.009 and document["seed"] == 1 and document["memory_bytes"] > 1e5
+    (tmp_path / "c.json").write_text(other.stdout)
+    assert (
+        json.loads(firstspike("sim", "coincidence", "--dry-run", "--json", "--config", "c.json", cwd=tmp_path).stdout)
+        == document
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = ", "is not TOML"),
+        ("sed = 1", "unknown key 'sed'"),
+        ("seed = 1.5", "seed must be of type int, got 1.5"),
+        ('command = "train digits"', "is for `firstspike train digits`"),
+        ("[parameters]\ntau_m = '1Hz'", "tau_m"),
+        ("[parameters]\ntau = 1", "did you mean 'tau_m'"),
+        ("[parameters]\ntau_m = {a = 1}", "parameters.tau_m must be a number"),
+    ],
+)
+def test_config_errors_name_file_key_and_value(text, message, tmp_path, capsys):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(SystemExit) as leave:
+        main(["sim", "coincidence", "--config", str(path), "--dry-run"])
+    err = capsys.readouterr().err
+    assert leave.value.code in (2, 3) and message in err and "bad.toml" in err
 
 
 def test_presets_are_listed():

@@ -66,11 +66,12 @@ def learn(params, run, theta, w_out) -> Outcome:
         v_periods=0 if p.clock_step else p.v_periods,  # the clock-driven twin does not read V off
         v_step=V_STEP,
     )
+    first = _restore(run.restored, state, recording)
     parts = [_Part(a, b, run, source, patterns, state) for a, b in _shares(shape[0], run.threads)]
     note = ""
     with ThreadPoolExecutor(len(parts)) as pool:
         spread = pool.map if len(parts) > 1 else map
-        for k in range(p.n_periods):
+        for k in range(first, p.n_periods):
             grid = k * period_s + recording.grid if recording.wants_v(k) else None
             steps = list(spread(lambda part, k=k, grid=grid: part.step(k, p, lif, rule, period_s, grid), parts))
             for spikes, _ in steps:
@@ -79,8 +80,25 @@ def learn(params, run, theta, w_out) -> Outcome:
                 recording.add_v(k, np.concatenate([v for _, v in steps]))
             if recording.end_period(k, state["weights"]):
                 note = f"{np.nanmean(recording.latest('hit')):.2f} spikes per pattern"
-            run.tick(state | recording.state() | {"period": np.int64(k + 1)}, LEARNING * (k + 1) / p.n_periods, note)
+            run.tick(lambda k=k: _snapshot(state, recording, k + 1), LEARNING * (k + 1) / p.n_periods, note)
     return Outcome(theta, w_out, source, patterns, state, recording)
+
+
+def _snapshot(state, recording, period, **more):
+    """All that is needed to go on after `period` periods, as a flat dict of arrays."""
+    neurons = {f"neurons.{name}": array for name, array in state.items()}
+    recorded = {f"recorded.{name}": array for name, array in recording.state().items()}
+    return neurons | recorded | {"period": np.int64(period)} | more
+
+
+def _restore(snapshot, state, recording):
+    """Put a snapshot back into `state` and `recording`; return the number of periods done."""
+    if snapshot is None:
+        return 0
+    for name, array in state.items():
+        array[...] = snapshot[f"neurons.{name}"]
+    recording.restore({k.removeprefix("recorded."): v for k, v in snapshot.items() if k.startswith("recorded.")})
+    return int(snapshot["period"])
 
 
 def _shares(n_runs, threads):
@@ -123,18 +141,28 @@ def probe(params, run, outcome):
     n_runs, n_neurons = outcome.state["weights"].shape[:2]
     found = {name: np.full((n_runs, n_neurons), np.nan) for name in ("v_noise_mean", "v_noise_std")}
     found["v_max"] = np.full((n_runs, n_neurons, p.n_patterns), np.nan)
+    first = 0
+    if run.restored is not None and "probed" in run.restored:
+        first = int(run.restored["probed"])
+        found = {name: run.restored[name] for name in found}
 
     def one(r):
         weights = np.ascontiguousarray(outcome.state["weights"][r].T, np.float32)
         mean, std = noise(weights, p.rate, p.tau_m, p.probe_duration * p.tau_m, run.seeds[r])
         return mean, std, _peaks(params, run.seeds[r], outcome, r, weights)
 
-    with ThreadPoolExecutor(run.threads) as pool:
-        for r, values in enumerate(pool.map(one, range(n_runs))):
+    def snapshot(r):
+        return _snapshot(outcome.state, outcome.recording, p.n_periods, probed=np.int64(r + 1), **found)
+
+    pool = ThreadPoolExecutor(run.threads)
+    try:
+        for r, values in zip(range(first, n_runs), pool.map(one, range(first, n_runs)), strict=True):
             for array, value in zip(found.values(), values, strict=True):
                 array[r] = value
-            state = outcome.state | outcome.recording.state() | found | {"period": np.int64(p.n_periods)}
-            run.tick(state, LEARNING + (1 - LEARNING) * (r + 1) / n_runs, "measuring the signal-to-noise ratio")
+            done = LEARNING + (1 - LEARNING) * (r + 1) / n_runs
+            run.tick(lambda r=r: snapshot(r), done, "measuring the signal-to-noise ratio")
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted run does not wait for the rest
     return found
 
 

@@ -119,6 +119,16 @@ class Recording:
         curves = {f"{name}_history": curve for name, curve in self.curves.items()}
         return dict(zip(names, self.spikes, strict=True)) | curves | {"weights_history": self.weights, "v": self.v}
 
+    def restore(self, state):
+        """Put back what :meth:`state` gave, in a record made with the same arguments."""
+        self.n_spikes = 0
+        run, neuron, period, time = (state[f"spike_{name}"] for name in ("run", "neuron", "period", "time"))
+        self.add_spikes(period, run, neuron, time)
+        for name, curve in self.curves.items():
+            curve[...] = state[f"{name}_history"]
+        self.weights[...] = state["weights_history"]
+        self.v[...] = state["v"]
+
 
 def _mean_latency(found):
     """Mean over all presentations with a spike, whichever the pattern, (R, M); NaN if there is none."""

@@ -66,7 +66,7 @@ _GROUPS = {
 }
 _TOOLS = {
     "bench": ("sims.bench", "command", "Small fixed workloads against their goals."),
-    "doctor": ("sims.doctor", "command", "Versions, threads, cache, data folder; a tiny run with a known hash."),
+    "doctor": ("sims.doctor", "command", "Versions, threads, caches, data folder; a tiny run on one and all threads."),
 }
 
 
@@ -98,6 +98,8 @@ class LazyGroup(click.Group):
 
 
 def _load_root(name):
+    if name == "completions":
+        return completions
     if name in _TOOLS:
         module, attribute, _ = _TOOLS[name]
         return getattr(import_module(f".{module}", __package__), attribute)
@@ -110,6 +112,7 @@ def _load_root(name):
 
 
 _TABLE = {k: v[0] for k, v in _GROUPS.items()} | {k: v[2] for k, v in _TOOLS.items()}
+_TABLE["completions"] = "Shell set-up for completing commands and options."
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -126,6 +129,20 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 def cli(verbose):  # noqa: D103
     if verbose:
         os.environ["FIRSTSPIKE_DEBUG"] = "1"
+
+
+@click.command(short_help="Shell set-up for completing commands and options.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completions(shell):
+    """Print the lines that make SHELL complete commands and options.
+
+    For instance: firstspike completions bash >> ~/.bashrc
+    """
+    from click.shell_completion import get_completion_class
+
+    maker = get_completion_class(shell)
+    assert maker is not None
+    click.echo(maker(cli, {}, "firstspike", "_FIRSTSPIKE_COMPLETE").source())
 
 
 def _exit_code(error):

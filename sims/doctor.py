@@ -8,7 +8,7 @@ import click
 
 __all__ = ["command"]
 
-#: Content hashes of the tiny run below, by kind of processor; integers and sums of float64 only.
+#: of the run that must have the same bits on one and on all threads
 _TINY = dict(seed=1, n_afferents=200, rate=20.0, n_periods=20, n_recorded=10)
 
 
@@ -37,13 +37,13 @@ def _tiny_run():
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(clear_cache, as_json):  # noqa: D103
     from .. import __version__
-    from ..datasets.store import data_folder
+    from ..datasets.store import root
     from ..runtime.jit import cache_folder, clear_cache
     from ..runtime.provenance import cpu_model, usable_cores
 
     folder = cache_folder()
     report = {"firstspike": __version__, **_versions(), "cpu": cpu_model(), "cores": usable_cores()}
-    report |= {"kernel_cache": str(folder.parent), "data_folder": str(data_folder())}
+    report |= {"kernel_cache": str(folder.parent), "data_folder": str(root())}
     report["free_disk_gb"] = round(shutil.disk_usage(folder.anchor or ".").free / 1e9, 1)
     if clear_cache:
         report["cache_freed_mb"] = round(clear_cache() / 1e6, 1)

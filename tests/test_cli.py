@@ -148,6 +148,24 @@ def test_config_errors_name_file_key_and_value(text, message, tmp_path, capsys):
     assert leave.value.code in (2, 3) and message in err and "bad.toml" in err
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions(shell, tmp_path):
+    done = firstspike("completions", shell, cwd=tmp_path)
+    assert done.returncode == 0 and "_FIRSTSPIKE_COMPLETE" in done.stdout
+    words = {"COMP_WORDS": "firstspike sim co", "COMP_CWORD": "2", "_FIRSTSPIKE_COMPLETE": f"{shell}_complete"}
+    code = "from firstspike.cli import main; main(prog_name='firstspike')"
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | words, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert shell == "fish" or "coincidence" in found.stdout  # fish passes the word in another way
+
+
+def test_doctor_reports_and_finds_threads_in_agreement(tmp_path):
+    done = firstspike("doctor", "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0 and report["threads_agree"] and report["numba"] and not list(tmp_path.iterdir())
+
+
 def test_presets_are_listed():
     out = CliRunner().invoke(cli, ["sim", "coincidence", "--preset", "list"]).output
     assert "masquelier2017" in out and "masquelier2018" in out

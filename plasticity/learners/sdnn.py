@@ -62,7 +62,7 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
     >>> images[:2, 2:6, 3] = 255
     >>> net = SDNN(filter_sizes=(3,), filter_padding=1, maps=(4, 6), epochs=(1, 1)).fit(images)
     >>> net.transform(images).shape
-    (3, 54)
+    (3, 96)
     """
 
     __eq__ = object.__eq__  # an estimator is itself, whatever its parameters

@@ -18,13 +18,13 @@ from ...runtime.jit import specialise
 from ...runtime.spikes import check_times, time_dtype
 from .blocks import in_blocks
 from .checks import at_least, check_kernel, check_theta, check_weights, finite
-from .conv_cpu import Layer, convolve_images
+from .conv_cpu import Layer, convolve_images, make_spikes
 from .learn_cpu import learn_loop, make_scratch
 from .winners import pooled_size
 
 __all__ = ["Learnt", "convolve", "learn", "output_shape"]
 
-_LANES = 16  # maps are padded to whole vectors
+_LANES = 8  # maps are padded to whole vectors
 _BLOCK = 32  # images a thread takes at a time
 
 
@@ -66,6 +66,8 @@ def _outside(inner, shape):
 def _layer(times, weights, theta, n_steps, padding, strict, pool=(1, 1, 0), inhibit=False):
     n_maps, _, kh, kw = weights.shape
     height, width = check_kernel(times.shape[2:], (kh, kw), padding)
+    if max(times.shape[1:]) >= 1 << 15:
+        raise ValueError(f"maps, rows and columns of times must be < {1 << 15}, got {times.shape[1:]}")
     theta, last_only = check_theta(theta, strict)
     pooled_size((height, width), *pool)
     lanes = -(-n_maps // _LANES) * _LANES
@@ -123,7 +125,11 @@ def convolve(times, weights, theta, n_steps, *, padding=0, pool=None, strict=Tru
     out = np.empty((n, n_maps, *size), time_dtype(n_steps))
     values = np.empty((n if return_values else 0, n_maps, layer.height, layer.width), np.float32)
     inner = _inside(weights, layer.n_lanes)
-    in_blocks(lambda a, b: convolve_images(times[a:b], inner, layer, out[a:b], values[a:b]), n, _BLOCK)
+
+    def block(a, b):
+        convolve_images(times[a:b], inner, layer, make_spikes(times.shape[1:], n_steps), out[a:b], values[a:b])
+
+    in_blocks(block, n, _BLOCK)
     return (out, values) if return_values else out
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...runtime.jit import kernel
 
-__all__ = ["Layer", "bucket", "convolve_images"]
+__all__ = ["Layer", "Spikes", "bucket", "convolve_images", "make_spikes"]
 
 
 class Layer(NamedTuple):
@@ -38,38 +38,53 @@ class Layer(NamedTuple):
     inhibit: bool  # one spike a position, over maps
 
 
-@kernel
-def bucket(times, n_steps, offsets, channel, column):
-    """Sort the spikes of one time map (C, H, W) by (row, step), stable in (c, x); returns their number.
+class Spikes(NamedTuple):
+    """Spikes of one image by (row, step), with the memory to sort them."""
 
-    `offsets` (H T + 1), `channel` and `column` (C H W) are filled.
-    """
+    offsets: np.ndarray  # (H T + 1) bucket y T + t is [offsets[y T + t], offsets[y T + t + 1])
+    event: np.ndarray  # (C H W) channel 2^16 + column
+    key: np.ndarray  # (C H W) bucket and
+    code: np.ndarray  # (C H W) event before sorting
+
+
+def make_spikes(shape, n_steps):
+    """Empty :class:`Spikes` for time maps of `shape` (C, H, W)."""
+    n = int(np.prod(shape))
+    offsets = np.zeros(shape[1] * n_steps + 1, np.int64)
+    return Spikes(offsets, np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32))
+
+
+@kernel
+def bucket(times, n_steps, s):
+    """Sort the spikes of one time map (C, H, W) into `s`, stable in (c, x); returns their number."""
     n_channels, height, width = times.shape
+    offsets, key, code = s.offsets, s.key, s.code
     offsets[:] = 0
+    n = 0
     for c in range(n_channels):
         for y in range(height):
             row = times[c, y]
             for x in range(width):
                 t = np.int64(row[x])
                 if t < n_steps:
-                    offsets[y * n_steps + t + 1] += 1
-    for i in range(height * n_steps):
-        offsets[i + 1] += offsets[i]
-    total = offsets[height * n_steps]
-    for c in range(n_channels):
-        for y in range(height):
-            row = times[c, y]
-            for x in range(width):
-                t = np.int64(row[x])
-                if t < n_steps:
-                    i = offsets[y * n_steps + t]
-                    channel[i] = c
-                    column[i] = x
-                    offsets[y * n_steps + t] = i + 1
-    for i in range(height * n_steps, 0, -1):  # filling moved each start to the next one's place
+                    b = y * n_steps + t
+                    offsets[b] += 1
+                    key[n] = b
+                    code[n] = (c << 16) | x
+                    n += 1
+    total = 0
+    for i in range(offsets.size):  # counts become starts
+        count = offsets[i]
+        offsets[i] = total
+        total += count
+    for i in range(n):
+        b = np.int64(key[i])
+        s.event[offsets[b]] = code[i]
+        offsets[b] += 1
+    for i in range(offsets.size - 1, 0, -1):  # filling moved each start to the next one's place
         offsets[i] = offsets[i - 1]
     offsets[0] = 0
-    return total
+    return n
 
 
 @kernel
@@ -109,7 +124,7 @@ def _inhibit(steps, values, silent):
 @kernel
 def _row(oy, weights, spikes, layer, v, steps, values):
     """Spike steps of output row `oy` into `steps` (and values of firing into `values`, unless its size is 0)."""
-    offsets, channel, column = spikes
+    offsets, event = spikes.offsets, spikes.event
     n_steps, lanes = layer.n_steps, layer.n_lanes
     height = (offsets.size - 1) // n_steps
     edge = layer.kernel_w - 1
@@ -124,9 +139,10 @@ def _row(oy, weights, spikes, layer, v, steps, values):
             if y < 0 or y >= height:
                 continue
             for e in range(offsets[y * n_steps + t], offsets[y * n_steps + t + 1]):
-                a = (np.int64(column[e]) + layer.pad) * lanes
+                code = np.int64(event[e])
+                a = ((code & 0xFFFF) + layer.pad) * lanes
                 b = a + layer.kernel_w * lanes
-                _add(v[a:b], weights[channel[e], ky])
+                _add(v[a:b], weights[code >> 16, ky])
                 first = min(first, a)
                 last = max(last, b)
         if first < last and (t == n_steps - 1 or not layer.last_only):
@@ -168,18 +184,13 @@ def _pool_row(oy, layer, steps, pooled):
 
 
 @kernel
-def convolve_images(times, weights, layer, out, values):
+def convolve_images(times, weights, layer, spikes, out, values):
     """Time maps `out` (N, F, PH, PW) of `times` (N, C, H, W); `values` (N, F, OH, OW) or size 0.
 
     `weights` is (C, KH, KW F) with the columns of the kernel backwards.
     """
-    n_steps, lanes = layer.n_steps, layer.n_lanes
+    lanes = layer.n_lanes
     edge = layer.kernel_w - 1
-    spikes = (
-        np.empty(times.shape[2] * n_steps + 1, np.int64),
-        np.empty(times[0].size, np.int32),
-        np.empty(times[0].size, np.int32),
-    )
     tile = (layer.width + 2 * edge) * lanes
     v = np.empty(tile, np.float32)
     steps = np.empty(tile, np.int32)
@@ -187,8 +198,8 @@ def convolve_images(times, weights, layer, out, values):
     rows, columns = out.shape[2], out.shape[3]
     pooled = np.empty((rows, columns * lanes), np.int32)
     for n in range(times.shape[0]):
-        bucket(times[n], n_steps, spikes[0], spikes[1], spikes[2])
-        pooled[:] = n_steps
+        bucket(times[n], layer.n_steps, spikes)
+        pooled[:] = layer.n_steps
         for oy in range(layer.height):
             _row(oy, weights, spikes, layer, v, steps, fired)
             _pool_row(oy, layer, steps, pooled)

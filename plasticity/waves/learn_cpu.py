@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...runtime.jit import kernel
-from .conv_cpu import bucket
+from .conv_cpu import Spikes, bucket, make_spikes
 
 __all__ = ["Scratch", "Winners", "find_winners", "learn_loop", "make_scratch"]
 
@@ -26,9 +26,7 @@ class Winners(NamedTuple):
 class Scratch(NamedTuple):
     """Working memory of one layer."""
 
-    offsets: np.ndarray  # (H T + 1) buckets of spikes, as in `bucket`
-    channel: np.ndarray
-    column: np.ndarray
+    spikes: Spikes
     v: np.ndarray  # (OH, (OW + 2 (KW - 1)) F) potentials
     mark: np.ndarray  # (OH, OW) step at which the position was touched last; large = has its winner
     touched: np.ndarray  # (OH OW) positions touched in this step
@@ -43,11 +41,8 @@ _DONE = np.int32(2**31 - 1)
 def make_scratch(shape, layer):
     """:class:`Scratch` for input maps of `shape` (C, H, W)."""
     size = layer.height * layer.width
-    n = int(np.prod(shape))
     return Scratch(
-        np.empty(shape[1] * layer.n_steps + 1, np.int64),
-        np.empty(n, np.int32),
-        np.empty(n, np.int32),
+        make_spikes(shape, layer.n_steps),
         np.empty((layer.height, (layer.width + 2 * (layer.kernel_w - 1)) * layer.n_lanes), np.float32),
         np.empty((layer.height, layer.width), np.int32),
         np.empty(size, np.int64),
@@ -74,13 +69,15 @@ def _count_above(v, theta):
 @kernel
 def _step(t, n, weights, layer, s):
     """Add all spikes of step `t`; positions without a winner that they touch follow the `n` listed ones."""
-    height = (s.offsets.size - 1) // layer.n_steps
+    offsets, event = s.spikes.offsets, s.spikes.event
+    height = (offsets.size - 1) // layer.n_steps
     lanes, edge = layer.n_lanes, layer.kernel_w - 1
     stamp = np.int32(0 if layer.last_only else t)  # without threshold the one test at the end takes all positions
     for y in range(height):
-        for e in range(s.offsets[y * layer.n_steps + t], s.offsets[y * layer.n_steps + t + 1]):
-            x = np.int64(s.column[e]) + layer.pad
-            block = weights[s.channel[e]]
+        for e in range(offsets[y * layer.n_steps + t], offsets[y * layer.n_steps + t + 1]):
+            code = np.int64(event[e])
+            x = (code & 0xFFFF) + layer.pad
+            block = weights[code >> 16]
             for ky in range(max(0, y + layer.pad - layer.height + 1), min(layer.kernel_h, y + layer.pad + 1)):
                 oy = y + layer.pad - ky
                 _add(s.v[oy, x * lanes : (x + layer.kernel_w) * lanes], block[ky])
@@ -150,7 +147,7 @@ def _pick(t, n_candidates, layer, radius, s, winners, n):
 def find_winners(times, weights, layer, radius, s, winners):
     """Winners (map, row, column, step) of one time map (C, H, W) into `winners` (k, 4); returns their number."""
     winners[:] = -1
-    if bucket(times, layer.n_steps, s.offsets, s.channel, s.column) == 0:
+    if bucket(times, layer.n_steps, s.spikes) == 0:
         return 0
     s.v[:] = np.float32(0.0)
     s.mark[:] = -1

@@ -59,7 +59,7 @@ class Coincidence:
     layout: str = param("paired", "thresholds and w_outs: one neuron a pair, or a grid", choices=("paired", "grid"))
     n_periods: int = param(600, "periods simulated", low=1, source=_A)
     n_recorded: int = param(100, "last periods, over which the measures are taken", low=1, source=_A)
-    history_every: int = param(50, "periods between two points of the learning curves", low=1)
+    history_every: int = param(10, "periods between two points of the learning curves", low=1)
     weights_every: int = param(0, "periods between two stored copies of all weights; 0 = none", low=0)
     v_periods: int = param(1, "consecutive periods of V(t) stored at the start, middle and end; 0 = none", low=0)
     clock_step: float = param(0.0, "0 = exact in continuous time, else step of the clock-driven twin", "s", low=0)
@@ -110,7 +110,7 @@ _GRID = {"threshold": tuple(1.1**k for k in range(-7, 2)), "w_out": tuple(1.1**k
 PRESETS = {
     "quick": Coincidence(),
     "masquelier2017": Coincidence(),
-    "masquelier2017_grid": replace(Coincidence(), layout="grid", v_periods=0, **_GRID),
+    "masquelier2017_grid": replace(Coincidence(), layout="grid", history_every=100, v_periods=0, **_GRID),
     "masquelier2018": _many_patterns(5),
     **{f"masquelier2018_p{p}": _many_patterns(p) for p in _MANY if p != 5},
 }

@@ -38,7 +38,7 @@ def _block(parameters):
     return parameters["period"] - length, length
 
 
-def _potential(ax, result, run, neuron, window, label):
+def _potential(ax, result, run, neuron, window, title):
     """V(t) of one recorded window; pattern blocks shaded, threshold dashed, output spikes as ticks."""
     p = result.parameters
     start = result["v_start"][window]
@@ -46,30 +46,26 @@ def _potential(ax, result, run, neuron, window, label):
     block, length = _block(p)
     n_periods = max(int(round(time[-1] / p["period"])), 1)
     for k in range(n_periods):
-        ax.axvspan(
-            1e3 * (k * p["period"] + block), 1e3 * (k * p["period"] + block + length), color=ORANGE, alpha=0.25, lw=0
-        )
+        edges = k * p["period"] + block, k * p["period"] + block + length
+        label = None if k else "pattern shown"
+        ax.axvspan(1e3 * edges[0], 1e3 * edges[1], color=ORANGE, alpha=0.25, lw=0, label=label)
     ax.plot(1e3 * time, result["v"][window, run, neuron], color=BLUE, lw=0.7)
     theta = result["threshold"][neuron]
-    ax.axhline(theta, color=VERMILION, ls="--", lw=1)
+    ax.axhline(theta, color=VERMILION, ls="--", lw=1, label="threshold")
     mine = (result["spike_run"] == run) & (result["spike_neuron"] == neuron)
     spikes = result["spike_time"][mine] - start
     spikes = spikes[(spikes >= 0) & (spikes < n_periods * p["period"])]
-    ax.plot(1e3 * spikes, np.full(spikes.size, 1.06 * theta), "|", color="k", ms=7, mew=1.2)
-    ax.set(
-        xlabel="time in window (ms)",
-        title=f"{label}: t = {start:.1f} s",
-        xlim=(0, 1e3 * time[-1]),
-        ylim=(0, 1.15 * theta),
-    )
+    ax.plot(1e3 * spikes, np.full(spikes.size, 1.06 * theta), "|", color="k", ms=7, mew=1.2, label="output spike")
+    ax.set(xlabel="time in window (ms)", xlim=(0, 1e3 * time[-1]), ylim=(0, 1.15 * theta))
+    ax.set_title(f"{title}, from t = {start:.1f} s", fontsize="medium")
 
 
 def _histogram(ax, result, run, neuron):
     counts = result["weight_histogram"][run, neuron]
     ax.bar(result["weight_bin"], counts, width=0.9 / counts.size, color=BLUE)
-    ax.set(xlabel="weight", ylabel="afferents", yscale="log", ylim=(0.7, None), xlim=(0, 1))
+    ax.set(xlabel="final weight", ylabel="afferents", yscale="log", ylim=(0.7, None), xlim=(0, 1))
     n_w, n_theory = result["n_w"][run, neuron], float(result["theory_n_selected"])
-    ax.set_title(f"{n_w} weights > 1/2 (theory {n_theory:.0f})")
+    ax.set_title(f"{n_w} above 1/2, theory {n_theory:.0f}", fontsize="medium")
 
 
 def _raster(ax, result, run, neuron, pattern):
@@ -78,7 +74,7 @@ def _raster(ax, result, run, neuron, pattern):
     time, unit = result["pattern_spike_time"][mine], result["pattern_spike_unit"][mine]
     weight = result["weights"][run, neuron][unit]
     order = np.argsort(weight, kind="stable")  # strong ones on top
-    size = np.where(weight[order] > 0.5, 3.0, 0.6)
+    size = np.where(weight[order] > 0.5, 3.0, 1.2)
     points = ax.scatter(1e3 * time[order], unit[order], c=weight[order], s=size, cmap="cividis_r", vmin=0, vmax=1, lw=0)
     latency = result["latency"][run, neuron, pattern]
     if np.isfinite(latency):
@@ -92,12 +88,13 @@ def learning(result, run=None, neuron=None):
     """Figure s1."""
     if run is None or neuron is None:
         run, neuron = best(result)
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    figure = Figure(figsize=(9.6, 5.4), layout="constrained")
     axes = figure.subplots(2, 3)
     if "v" in result:
-        for window, (ax, label) in enumerate(zip(axes[0], ("first", "middle", "last"), strict=True)):
+        for window, (ax, label) in enumerate(zip(axes[0], ("first period", "middle", "last period"), strict=True)):
             _potential(ax, result, run, neuron, window, label)
-        axes[0, 0].set_ylabel("potential V (weight 1 = 1)")
+        axes[0, 0].set_ylabel("potential V")
+        axes[0, 2].legend(loc="center left", frameon=False, fontsize="small")
     time = result["history"]
     for name, colour, label in (
         ("hit", BLUE, "spikes per pattern"),
@@ -109,7 +106,8 @@ def learning(result, run=None, neuron=None):
     _histogram(axes[1, 1], result, run, neuron)
     if "weights" in result and "pattern_spike_time" in result:
         points = _raster(axes[1, 2], result, run, neuron, 0)
-        axes[1, 2].set(ylabel="afferent", title="pattern and mean output spike")
+        axes[1, 2].set(ylabel="afferent")
+        axes[1, 2].set_title("pattern; line: first output spike", fontsize="medium")
         figure.colorbar(points, ax=axes[1, 2], label="final weight")
     figure.suptitle(_title(result, run, neuron))
     return figure
@@ -171,7 +169,7 @@ def many_patterns(result, run=None, neuron=None):
     axes = top.subplots(1, 2, width_ratios=(3, 1))
     if "v" in result:
         _potential(axes[0], result, run, neuron, 2, "last periods")
-        axes[0].set_ylabel("potential V (weight 1 = 1)")
+        axes[0].set_ylabel("potential V")
     _histogram(axes[1], result, run, neuron)
     if "weights" in result and "pattern_spike_time" in result:
         rasters = bottom.subplots(1, n_shown, sharey=True, squeeze=False)[0]

@@ -55,6 +55,11 @@ def test_selective_allows_ten_per_cent_missed_and_no_false_alarm():
     np.testing.assert_allclose(detection(*args, 2, 10).latency, 0.05)
     early = detection(np.zeros(1, int), np.zeros(1, int), np.array([3]), np.array([3.1]), schedule, (1, 1), 0, 10)
     assert early.false_alarm[0, 0] == 1 and early.miss[0, 0, 0] == 10
+    k = np.append(np.arange(10), 9)
+    time = k + np.append(np.full(10, 0.85), 0.9)
+    assert detection(0 * k, 0 * k, k, time, schedule, (1, 1), 0, 10).selective.all()
+    time[3] -= 0.5  # one spike in the random part: a presentation missed, which is allowed, and a false alarm
+    assert not detection(0 * k, 0 * k, k, time, schedule, (1, 1), 0, 10).selective.any()
 
 
 def test_edges_are_half_open_and_the_latency_may_be_negative():

@@ -8,6 +8,7 @@ Seeds and neurons: unless asked for, the first selective neuron of the first see
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 __all__ = ["best", "learning", "many_patterns", "maps"]
 
@@ -116,7 +117,12 @@ def learning(result, run=None, neuron=None):
 def _map(figure, ax, x, y, values, title, **options):
     """One map over (w_out, threshold), both in units of the best guess and on logarithmic axes."""
     mesh = ax.pcolormesh(x, y, values, shading="nearest", cmap="cividis", **options)
-    ax.set(xscale="log", yscale="log", title=title)
+    ax.set(xscale="log", yscale="log")
+    ax.set_title(title, fontsize="medium")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5, 6, 8)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     figure.colorbar(mesh, ax=ax)
     return mesh
 
@@ -129,12 +135,13 @@ def maps(result):
     theta, w_out = np.array(p["threshold"])[rows], np.array(p["w_out"])[columns]
     shown = float(result["n_presentations"].sum())
     n_w, selected = result["n_w"], float(result["theory_n_selected"])
+    near = (np.abs(n_w / selected - 1) < 0.1) & result["selective"].astype(bool)
     panels = (
         ("false alarms (share of periods)", result["false_alarm"] / p["n_recorded"], dict(vmin=0)),
         ("missed presentations", result["miss"].sum(axis=2) / shown, dict(vmin=0, vmax=1)),
         ("spikes per presentation", result["hit"].sum(axis=2) / shown, dict(vmin=0)),
         ("selective seeds", result["selective"].astype(float), dict(vmin=0, vmax=1)),
-        ("seeds with $n_w$ within 10 % of theory", np.abs(n_w / selected - 1) < 0.1, dict(vmin=0, vmax=1)),
+        ("selective, $n_w$ within 10 % of theory", near, dict(vmin=0, vmax=1)),
         ("$n_w$ of selective neurons / theory", _selective_n_w(result) / selected, dict(vmin=0, vmax=2)),
     )
     figure = Figure(figsize=(11, 5.6), layout="constrained")

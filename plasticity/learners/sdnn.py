@@ -7,6 +7,7 @@ doi 10.1016/j.neunet.2017.12.005.
 """
 
 from dataclasses import fields
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -119,7 +120,7 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
             inhibit=p.inhibit_at_inference,
         )
 
-    def fit(self, X, y=None, progress=None):
+    def fit(self, X, y=None, progress=None, resume=None):
         """Learn all layers from images (N, H, W), uint8 or float >= 0, in the order given.
 
         Parameters
@@ -129,68 +130,112 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
         y : object
             Ignored.
         progress : callable, optional
-            ``progress(fraction, note)``, called about every 500 images.
+            ``progress(fraction, note, snapshot)``, called about every 500 images; ``snapshot()`` gives the state at
+            this point as a flat dict of arrays.
+        resume : dict, optional
+            Such a state, of the same images and parameters: go on from there, to the same bits.
         """
         p = self._params()
-        report = progress or (lambda fraction, note: None)
-        report(0.0, "encoding")
-        times = self.encode(X)
-        self.weights_, self.convergence_, self.n_seen_, self.health_ = [], [], [], []
-        self.spikes_ = {"input": float((times[:_PROBE] < p.n_steps).sum() / max(1, min(len(times), _PROBE)))}
-        total = max(1, sum(p.epochs)) * max(1, len(times))
-        done = 0
-        for layer, n_maps in enumerate(p.maps):
-            shape = (n_maps, times.shape[1], p.kernels[layer], p.kernels[layer])
-            draws = rng.normals(p.random_state, f"sdnn/weights/{layer}", shape)
-            self.weights_.append((p.init_mean + p.init_std * draws).astype(np.float32))
-            start = done
+        report = progress or (lambda fraction, note, snapshot: None)
+        at = self._restore(resume)
+        total = max(1, sum(p.epochs) * len(X))
 
-            def tell(seen, note, start=start):
-                report(min(1.0, (start + seen) / total), note)
+        def say(note):
+            seen = sum(self.n_seen_) + at["n_seen"]
+            report(min(1.0, seen / total), note, lambda: self._snapshot(at))
 
-            self._fit_layer(p, times, layer, tell)
-            done += p.epochs[layer] * len(times)
-            self._count_spikes(p, times[:_PROBE], layer)
+        if at["layer"] == len(p.maps):
+            return self
+        times = self._sliced(self.encode, X, lambda: say("encoding"))
+        if not self.spikes_:
+            self.spikes_ = {"input": float((times[:_PROBE] < p.n_steps).sum() / max(1, min(len(times), _PROBE)))}
+        for layer in range(len(p.maps)):
+            if layer == at["layer"]:
+                self._fit_layer(p, times, at, say)
+                self._count_spikes(p, times[:_PROBE], layer)
+                at.update(_start(layer + 1))
             if layer + 1 < len(p.maps):
-                times = self.forward(times, layer)
-        report(1.0, "done")
+                forward = partial(self.forward, layer=layer)
+                times = self._sliced(forward, times, lambda: say("spikes for the next layer"))
+        report(1.0, "done", lambda: self._snapshot(at))
         return self
 
-    def _fit_layer(self, p, times, layer, tell):
+    def _sliced(self, function, array, tell):
+        parts = []
+        for start in range(0, max(1, len(array)), _SLICE):
+            parts.append(function(array[start : start + _SLICE]))
+            tell()
+        return np.concatenate(parts)
+
+    def _fit_layer(self, p, times, at, say):
+        """Learn one layer from where `at` stands: pass, next image, presentations, updates, history, winners."""
+        layer = at["layer"]
         rule = OrderSTDP(p.a_plus, p.a_ratio, p.doubling[layer], p.a_max, stabiliser=p.stabiliser)
-        weights, n_seen, n_updated = self.weights_[layer], 0, 0
-        history = [(0, convergence(weights))]
+        if len(self.weights_) == layer:
+            shape = (p.maps[layer], times.shape[1], p.kernels[layer], p.kernels[layer])
+            draws = rng.normals(p.random_state, f"sdnn/weights/{layer}", shape)
+            self.weights_.append((p.init_mean + p.init_std * draws).astype(np.float32))
+            at["history"] = [(0, convergence(self.weights_[layer]))]
         inputs = pointwise_inhibition(times, p.n_steps) if p.inhibit_inputs[layer] else times
-        winners = np.empty((0, p.winners[layer], 4), np.int32)
-        for epoch in range(p.epochs[layer]):
-            parts = []
-            for start in range(0, len(inputs), _SLICE):
-                learnt = learn(
-                    inputs[start : start + _SLICE],
-                    weights,
-                    rule,
-                    theta=p.thetas[layer],
-                    n_steps=p.n_steps,
-                    n_winners=p.winners[layer],
-                    radius=p.radii[layer],
-                    padding=p.paddings[layer],
-                    strict=p.strict,
-                    n_seen=n_seen,
-                    n_updated=n_updated,
-                )
-                weights, n_seen, n_updated = learnt.weights, learnt.n_seen, learnt.n_updated
-                parts.append(learnt.winners)
-                history.append((n_seen, convergence(weights)))
-                tell(n_seen, f"layer {layer + 1}, pass {epoch + 1}, w(1-w) {history[-1][1]:.4f}")
-                if history[-1][1] < p.stop_at[layer]:
-                    break
-            winners = np.concatenate(parts) if parts else winners
-            if history[-1][1] < p.stop_at[layer]:
+        history = at["history"]
+        while at["epoch"] < p.epochs[layer] and len(inputs):
+            if at["n_seen"] and history[-1][1] < p.stop_at[layer]:
                 break
-        self.weights_[layer] = weights
+            learnt = learn(
+                inputs[at["start"] : at["start"] + _SLICE],
+                self.weights_[layer],
+                rule,
+                theta=p.thetas[layer],
+                n_steps=p.n_steps,
+                n_winners=p.winners[layer],
+                radius=p.radii[layer],
+                padding=p.paddings[layer],
+                strict=p.strict,
+                n_seen=at["n_seen"],
+                n_updated=at["n_updated"],
+            )
+            self.weights_[layer] = learnt.weights
+            at["n_seen"], at["n_updated"] = learnt.n_seen, learnt.n_updated
+            at["winners"] = [*(at["winners"] if at["start"] else []), learnt.winners]  # of the current pass
+            history.append((learnt.n_seen, convergence(learnt.weights)))
+            note = f"layer {layer + 1}, pass {at['epoch'] + 1}, w(1-w) {history[-1][1]:.4f}"
+            at["start"] += _SLICE
+            if at["start"] >= len(inputs):
+                at["epoch"], at["start"] = at["epoch"] + 1, 0
+            say(note)
         self.convergence_.append(np.array(history))
-        self.n_seen_.append(n_seen)
-        self.health_.append(_health(weights, winners))
+        self.n_seen_.append(at["n_seen"])
+        winners = at["winners"] or [np.empty((0, p.winners[layer], 4), np.int32)]
+        self.health_.append(_health(self.weights_[layer], np.concatenate(winners)))
+
+    def _snapshot(self, at):
+        """State of a fit as a flat dict of arrays: the finished layers, and `at` in the current one."""
+        out = {f"at.{k}": np.asarray(at[k]) for k in ("layer", "epoch", "start", "n_seen", "n_updated")}
+        out |= {f"at.{k}": np.concatenate(at[k]) if k == "winners" else np.array(at[k]) for k in _LISTS if at[k]}
+        out |= {f"weights.{i}": w for i, w in enumerate(self.weights_)}
+        out |= {f"convergence.{i}": h for i, h in enumerate(self.convergence_)}
+        out |= {f"n_seen.{i}": np.asarray(n) for i, n in enumerate(self.n_seen_)}
+        out |= {f"health.{i}.{k}": np.asarray(v) for i, h in enumerate(self.health_) for k, v in h.items()}
+        return out | {f"spikes.{k}": np.asarray(v) for k, v in self.spikes_.items()}
+
+    def _restore(self, state):
+        """Put back what :meth:`_snapshot` gave (None: nothing); return where the fit stands."""
+        at, state = _start(0), state or {}
+        self.weights_, self.convergence_, self.n_seen_, self.health_, self.spikes_ = [], [], [], [], {}
+        at |= {k.removeprefix("at."): v.item() for k, v in state.items() if k.startswith("at.") and v.ndim == 0}
+        if "at.winners" in state:
+            at["winners"] = [state["at.winners"]]
+        if "at.history" in state:
+            at["history"] = [(int(n), float(c)) for n, c in state["at.history"]]
+        while f"weights.{len(self.weights_)}" in state:
+            self.weights_.append(np.ascontiguousarray(state[f"weights.{len(self.weights_)}"]))
+        for i in range(at["layer"]):
+            self.convergence_.append(state[f"convergence.{i}"])
+            self.n_seen_.append(int(state[f"n_seen.{i}"]))
+            head = f"health.{i}."
+            self.health_.append({k.removeprefix(head): v.item() for k, v in state.items() if k.startswith(head)})
+        self.spikes_ = {k.removeprefix("spikes."): float(v) for k, v in state.items() if k.startswith("spikes.")}
+        return at
 
     def _count_spikes(self, p, times, layer):
         spikes = self._convolve(p, times, layer, None)
@@ -241,6 +286,14 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
                 maps = self.forward(maps, layer)
             parts.append(_features(maps.reshape(len(maps), int(np.prod(maps.shape[1:]))), p))
         return sparse.vstack(parts, format="csr") if len(parts) > 1 else parts[0]
+
+
+_LISTS = ("history", "winners")
+
+
+def _start(layer):
+    """Where a fit stands at the start of a layer."""
+    return {"layer": layer, "epoch": 0, "start": 0, "n_seen": 0, "n_updated": 0, "history": [], "winners": []}
 
 
 def _features(maps, p):

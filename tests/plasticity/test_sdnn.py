@@ -69,7 +69,7 @@ def test_fitted_attributes(digits):
     seen = []
     images = digits[0][:600].copy()
     images[::100] = 0
-    net = network().fit(images, progress=lambda fraction, note: seen.append((fraction, note)))
+    net = network().fit(images, progress=lambda fraction, note, snapshot: seen.append((fraction, note)))
     assert [w.shape for w in net.weights_] == [(8, 2, 3, 3), (12, 8, 2, 2)]
     assert all(w.dtype == np.float32 and w.min() >= 0 and w.max() <= 1 for w in net.weights_)
     assert net.n_seen_ == [1200, 1200]
@@ -251,3 +251,29 @@ def test_memory_of_a_forward_pass():
     tracemalloc.stop()
     dense = 3000 * 15 * 32 * 28 * 28 * 4
     assert peak < 400e6 < dense / 10
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_fit_stopped_anywhere_and_resumed_has_the_same_bits():
+    images = np.random.default_rng(0).integers(0, 256, (1200, 9, 9)).astype(np.uint8)
+    settings = dict(filter_sizes=(3,), filter_padding=1, maps=(6, 8), epochs=(1, 2), norm_radius=2, stop_at=(0.0, 0.01))
+    whole = SDNN(**settings).fit(images)
+    ticks = []
+    SDNN(**settings).fit(images, progress=lambda *_: ticks.append(1))
+    for k in range(len(ticks)):
+        kept, count = {}, iter(range(len(ticks)))
+
+        def stop(fraction, note, snapshot, kept=kept, count=count, k=k):
+            if next(count) == k:
+                kept.update({name: np.array(value) for name, value in snapshot().items()})
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            SDNN(**settings).fit(images, progress=stop)
+        again = SDNN(**settings).fit(images, resume=kept)
+        for a, b in zip(whole.weights_ + whole.convergence_, again.weights_ + again.convergence_, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert (again.n_seen_, again.spikes_, again.health_) == (whole.n_seen_, whole.spikes_, whole.health_)

@@ -219,14 +219,15 @@ def _copy(path, target):
         Path(temporary).unlink(missing_ok=True)
 
 
-def load(name: str, split: str = "train", n: int | None = None, folder=None, verify: bool = True):
+def load(name: str, split: str = "train", n: int | None = None, folder=None, verify: bool = True, size=None):
     """Images and labels of one part of a data set.
 
     Parameters
     ----------
     name : str
-        ``mnist``, ``fashion_mnist``, ``digits``, or the path of a folder with four IDX files of your own, named like
-        MNIST's (``train-images-idx3-ubyte`` ..., packed or not).
+        ``mnist``, ``fashion_mnist``, ``digits``, or a path of your own: a folder with four IDX files named like MNIST's
+        (``train-images-idx3-ubyte`` ..., packed or not), or with images in one sub-folder for each class (see
+        ``datasets.folders``), or a zip or tar file of such a folder.
     split : {"train", "test"}
         Part.
     n : int, optional
@@ -235,6 +236,8 @@ def load(name: str, split: str = "train", n: int | None = None, folder=None, ver
         Where data sets live; default :func:`root`.
     verify : bool
         Compare sizes and checksums with the catalogue's.
+    size : (height, width), optional
+        Bring the images of your own folder to this size.
 
     Returns
     -------
@@ -260,8 +263,8 @@ def load(name: str, split: str = "train", n: int | None = None, folder=None, ver
         raise ValueError(f"n must be >= 1, got {n}")
     if name == "digits":
         images, labels = _bundled_digits(split)
-    elif name not in CATALOG and Path(name).is_dir():
-        images, labels = _from_idx(*_own_files(Path(name), split))
+    elif name not in CATALOG and Path(name).exists():
+        images, labels = _from_own(Path(name), split, size)
     else:
         images, labels = _from_idx(*_official_files(name, split, folder, verify))
     if n is not None and n > len(images):
@@ -279,6 +282,25 @@ def _official_files(name, split, folder, verify):
         if reason := check(data.files[part], found[part]):
             raise DataError(f"{found[part]}: not the {name} file: {reason}")
     return found[parts[0]], found[parts[1]]
+
+
+def _from_own(path, split, size):
+    from .archives import SUFFIXES, unpack
+    from .folders import load_folder
+
+    if path.is_file():
+        if not path.name.lower().endswith(SUFFIXES):
+            raise DataError(f"{path}: a folder, or one packed as {', '.join(SUFFIXES)}, is expected")
+        with tempfile.TemporaryDirectory(prefix="firstspike-") as place:
+            unpack(path, place)
+            inside = [p for p in Path(place).iterdir() if not p.name.startswith((".", "__MACOSX"))]
+            try:
+                return _from_own(inside[0] if len(inside) == 1 and inside[0].is_dir() else Path(place), split, size)
+            except DataError as error:  # the reader of the message has no such temporary folder
+                raise DataError(str(error).replace(place, str(path))) from None
+    if any(p.is_file() and "-idx" in p.name for p in path.iterdir()):
+        return _from_idx(*_own_files(path, split))
+    return load_folder(path, split, size)[:2]
 
 
 def _own_files(folder, split):

@@ -34,9 +34,9 @@ from .poisson import (
     draw,
     fill_poisson,
     in_ticks,
-    insertion_sort,
     keys_of,
     mean_gap,
+    order_ties,
     pooled,
     room,
     round_below,
@@ -94,75 +94,93 @@ def _freeze(keys, length, gap, n, ticks, units, counts):
 
 
 @kernel
-def _jitter(key, ticks, units, half, length, to, names, n, work):
+def _jitter(key, ticks, half, length, low_bits, index, keys, n, work):
     """Append at `n` the spikes, each moved by a lag in [-half, half), that fall in [-half, length + half); count them.
 
-    Times are written relative to -half.
+    A spike becomes the key (time from -half) << low_bits | number in the list, from `index` on: in order of time.
     """
     scale, end = 2.0 * half / 2.0**32, length + 2 * half
-    random, lags, n = work[0], work[1], np.uint64(n)
+    random, lags, n, low_bits = work[0], work[1], np.uint64(n), np.uint64(low_bits)
     for start in range(0, ticks.size, BLOCK):
         draw(key[0], key[1], start, random)
         for i in range(BLOCK):
             u = from_bits((random[i] >> _U32) | _TWO52_BITS) - _TWO52
-            lags[i] = round_below(max(0.0, fma(u + 0.5, scale, -0.5)))
-        some, same = ticks[start : start + BLOCK], units[start : start + BLOCK]
+            x = fma(u + 0.5, scale, -0.5)
+            lags[i] = round_below(x if x > 0.0 else 0.0)
+        some = ticks[start : start + BLOCK]
         for i in range(some.size):
             t = some[i] + lags[i]
-            to[n], names[n] = t, same[i]
+            keys[n] = (np.uint64(t) << low_bits) | np.uint64(index + start + i)
             n += np.uint64((t >= 0) & (t < end))
     return np.int64(n)
 
 
 @kernel
-def _bucket_sort(ticks, units, length, origin, to, names):
-    """Copy spikes with ticks in [0, length), moved by `origin`, sorted by (tick, unit): O(number of spikes)."""
-    shift = np.int64(0)
-    while (length >> shift) > 4 * ticks.size + 16:  # two to four buckets a spike: few share one
-        shift += 1
-    start = np.zeros((length >> shift) + 2, np.int32)
-    for t in ticks:
-        start[(t >> shift) + 1] += 1
+def _bucket_sort(keys, bits, start, out):
+    """Sort `keys` below 2**bits to `out`, O(n) if they are spread evenly. `start`: int32 (4 n + 18), the buckets."""
+    last, shift = np.uint64((1 << bits) - 1), np.uint64(0)
+    while last >> shift > 4 * keys.size + 15:  # two to four buckets a key: few share one
+        shift += np.uint64(1)
+    start = start[: np.int64(last >> shift) + 2]
+    start[:] = 0
+    for x in keys:
+        start[(x >> shift) + np.uint64(1)] += np.int32(1)
     total = np.int32(0)
     for b in range(start.size):
         total += start[b]
         start[b] = total
-    for i in range(ticks.size):
-        b = ticks[i] >> shift
-        k = start[b]
-        to[k], names[k] = origin + ticks[i], units[i]
-        start[b] = k + 1
-    insertion_sort(to[: ticks.size], names[: ticks.size])
+    for x in keys:
+        b = x >> shift
+        out[np.uint64(start[b])] = x
+        start[b] += np.int32(1)
+    for i in range(1, keys.size):  # what shares a bucket is still in the old order
+        x, k = out[i], i
+        while k > 0 and out[k - 1] > x:
+            out[k] = out[k - 1]
+            k -= 1
+        out[k] = x
 
 
 @kernel
 def _one_period(keys, period, pattern, size, gap, n, times, units, work):
     """One period of one run; return the number of spikes, or -1 without room.
 
-    keys: rows background, padding, jitter, fresh; size: T_p, L, T in ticks, and whether the pattern is a fresh one.
+    keys: rows background, padding, jitter, fresh; size: T_p, L, T in ticks, whether the pattern is a fresh one.
     """
     length, half, fresh = size[1], size[2], size[3]
     block = length + 2 * half
     start = period * size[0]
     ticks = times.view(np.int64)  # ticks first, seconds at the end, in the same memory
     pos = pooled(split(keys[0, 0], keys[0, 1], period), size[0] - block, gap, n, start, ticks, units, 0, work[:2])
-    shown, names = pattern
-    t, u = work[2], work[3]  # large enough for pattern, padding and what the lags leave of them
-    a = t.size // 2
+    t, u, packed, in_order, buckets = work[2:]  # the spikes that may be shown: the pattern's, then the padding
     if fresh:
         count = pooled(split(keys[3, 0], keys[3, 1], period), length, gap, n, 0, t, u, 0, work[:2])
-        shown, names = t[: max(count, 0)].copy(), u[: max(count, 0)].copy()
-        pos = min(pos, count) if count < 0 else pos
+    else:
+        count = pattern[0].size
+        t[:count], u[:count] = pattern
     # One stretch of 4T of padding: its first half lies before the pattern, its second half behind it.
-    padding = pooled(split(keys[1, 0], keys[1, 1], period), 4 * half, gap, n, -2 * half, t, u, a, work[:2]) - a
-    if pos < 0 or padding < 0 or shown.size + padding > a or pos + shown.size + padding > ticks.size:
+    key = split(keys[1, 0], keys[1, 1], period)
+    total = pooled(key, 4 * half, gap, n, -2 * half, t, u, count, work[:2]) if count >= 0 else -1
+    if pos < 0 or total < 0 or pos + total > ticks.size:
         return np.int64(-1)
-    for i in range(a, a + padding):
+    for i in range(count, total):
         t[i] += length if t[i] >= 0 else 0
+    low_bits = 0
+    while total >> low_bits:
+        low_bits += 1
+    bits = low_bits
+    while block >> (bits - low_bits):
+        bits += 1
     k0, k1 = split(keys[2, 0], keys[2, 1], period)
-    kept = _jitter(split(k0, k1, 0), shown, names, half, length, t, u, 0, work)
-    kept = _jitter(split(k0, k1, 1), t[a : a + padding], u[a : a + padding], half, length, t, u, kept, work)
-    _bucket_sort(t[:kept], u[:kept], block, start + size[0] - block, ticks[pos:], units[pos:])
+    kept = _jitter(split(k0, k1, 0), t[:count], half, length, low_bits, 0, packed, 0, work)
+    kept = _jitter(split(k0, k1, 1), t[count:total], half, length, low_bits, count, packed, kept, work)
+    _bucket_sort(packed[:kept], bits, buckets[: 4 * kept + 18], in_order)
+    mask, origin = np.uint64((1 << low_bits) - 1), start + size[0] - length - half - half
+    to, names = ticks[pos : pos + kept], units[pos : pos + kept]
+    for i in range(kept):
+        to[i] = origin + np.int64(in_order[i] >> np.uint64(low_bits))
+        names[i] = u[in_order[i] & mask]
+    order_ties(to, names)
     to_seconds(ticks[: pos + kept], times)
     return pos + kept
 
@@ -170,9 +188,9 @@ def _one_period(keys, period, pattern, size, gap, n, times, units, work):
 @kernel
 def _periods(keys, period, patterns, size, gap, n, times, units, counts):
     ticks, names, number = patterns
-    p = period % ticks.shape[1]
-    most = 2 * times.shape[1]
-    work = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64), np.empty(most, np.int64), np.empty(most, np.int32)
+    p, most = period % ticks.shape[1], size[4]
+    lists = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.uint64), np.empty(most, np.uint64)
+    work = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64), *lists, np.empty(4 * most + 18, np.int32)
     for r in range(times.shape[0]):
         pattern = ticks[r, p, : number[r, p]], names[r, p, : number[r, p]]
         counts[r] = _one_period(keys[r], period, pattern, size, gap, n, times[r], units[r], work)
@@ -243,10 +261,13 @@ def fill_period(seeds, params: PatternInput, patterns: Patterns, period: int, *,
     if not 0 <= period < LATEST / params.period - 1:
         raise ValueError(f"period must be >= 0 and end before {LATEST:.0f} s, got {period}")
     n, rate = int(params.n_afferents), params.rate
-    size = in_ticks(params.period), in_ticks(params.duration), in_ticks(params.jitter), int(fresh_pattern)
-    # The kernel wants room for pattern and all its padding, whatever the lags will leave of it.
-    most = capacity(n * rate * (params.period + 4 * params.jitter)) + patterns.ticks.shape[2] + BLOCK
-    chunk = room(len(seeds), most, out)
+    # Room for a pattern and all its padding, whatever the lags will leave of it.
+    most = patterns.ticks.shape[2] + capacity(n * rate * 4 * params.jitter)
+    size = in_ticks(params.period), in_ticks(params.duration), in_ticks(params.jitter), int(fresh_pattern), most
+    if (size[1] + 2 * size[2]).bit_length() + most.bit_length() > 62:
+        raise ValueError(f"duration is too long for so many spikes: {params.duration} s with about {most} a period")
+    random_part = max(params.period - params.duration - 2 * params.jitter, 0.0)
+    chunk = room(len(seeds), capacity(n * rate * random_part) + most, out)
     _periods(keys_of(tuple(seeds), _STREAMS), int(period), tuple(patterns), size, mean_gap(n, rate), n, *chunk)
     checked(chunk[2])
     return chunk

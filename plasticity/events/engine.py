@@ -28,6 +28,7 @@ __all__ = ["advance", "init_state", "record", "trajectory"]
 
 _ROOM = 256  # output spikes of a block before its list is emptied
 _SERIAL = 1e-3  # s of estimated work below which threads cost more than they bring
+_F8, _I4, _I8 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int64)
 _NS_EVENT = 2e-9  # s per input spike and neuron, for that estimate
 
 
@@ -131,13 +132,17 @@ def record(state, times, units, counts, lif: LIF, rule=None, grid=(), threads: i
             n_runs * n_blocks,
             threads,
         )
-        unfinished = any(n for n, _ in parts)
+        unfinished = any(left for left, _ in parts)
         n_out = sum(n for _, n in parts)
+        spikes = np.empty(n_out, np.int64), np.empty(n_out, np.int64), np.empty(n_out, np.int64), np.empty(n_out)
         if n_out:
-            found = np.empty((3, n_out), np.int64)
-            loops.collect(progress, constants.lanes, found)
-            passes.append(found)
-    return _sorted_spikes(passes, n_blocks, times), progress.record
+            loops.collect(progress, constants.lanes, times, *spikes)
+        passes.append(spikes)
+    run, neuron, event, time = spikes if len(passes) == 1 else map(np.concatenate, zip(*passes, strict=True))
+    if n_blocks > 1 or len(passes) > 1:  # one list a run is in order as it stands
+        order = np.lexsort((neuron, event, run))
+        run, neuron, time = run[order], neuron[order], time[order]
+    return (run, neuron, time), progress.record
 
 
 def trajectory(weights, times, units, counts, lif: LIF, grid, threads: int = 1):
@@ -172,9 +177,9 @@ def per_neuron(name, value, n):
 
 def checked_input(times, units, counts, n_runs):
     """Input spikes as float64, uint32 and int64, with shapes that fit `n_runs` runs."""
-    times = np.ascontiguousarray(times, np.float64)
-    units = np.ascontiguousarray(units, np.int32)
-    counts = np.ascontiguousarray(counts, np.int64)
+    times, units, counts = (
+        np.asarray(array, dtype, order="C") for array, dtype in ((times, _F8), (units, _I4), (counts, _I8))
+    )
     if times.ndim != 2 or times.shape[0] != n_runs or units.shape != times.shape or counts.shape != (n_runs,):
         raise ValueError(
             f"times and units must have shape ({n_runs}, K), counts ({n_runs},), "
@@ -245,7 +250,7 @@ def _prepare(rule, lif, n_neurons):
 def _marks(start, times, counts, grid, rate):
     """For each run and point of the grid: spikes up to it, and the decay of V since the last of them."""
     marks, decay = np.empty((counts.size, grid.size), np.int64), np.empty((counts.size, grid.size))
-    for r in range(counts.size if grid.size else 0):
+    for r in range(counts.size) if grid.size else ():
         marks[r] = np.searchsorted(times[r, : counts[r]], grid, side="right")
         before = np.append(start[r], times[r, : counts[r]])[marks[r]]
         if (grid < before).any() or (np.diff(grid) < 0).any():
@@ -278,13 +283,3 @@ def _shared_out(work, n_tasks, threads):
     edges = [n_tasks * k // parts for k in range(parts + 1)]
     jobs = [_pool(threads).submit(work, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
     return [job.result() for job in jobs]
-
-
-def _sorted_spikes(passes, n_blocks, times):
-    if not passes:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    run, neuron, event = passes[0] if len(passes) == 1 else np.concatenate(passes, axis=1)
-    if n_blocks > 1 or len(passes) > 1:  # one list a run is in order as it stands
-        order = np.lexsort((neuron, event, run))
-        run, neuron, event = run[order], neuron[order], event[order]
-    return run, neuron, times[run, event]

@@ -132,9 +132,10 @@ def prepare(first, last, state, chunk):
             wrong |= not after[j] >= before[j]
         if wrong:
             return 1 + r
-        for u in chunk.units[r, :count]:
-            wrong |= u >= n
-        if wrong:
+        units, largest = chunk.units[r, :count], np.uint32(0)
+        for j in range(count):
+            largest = max(largest, units[j])
+        if largest >= n:
             return -1 - r
         if chunk.factors.shape[2]:
             fill_factors(state.time[r], times, chunk.rates, chunk.factors[r])
@@ -154,12 +155,11 @@ def restart(trace, growth):
 @kernel
 def advance_trace(trace, g, growth, units, j, stop):
     """Add the events [j, stop) to the trace; return G."""
-    while j < stop:
-        g *= growth[j]
+    for k in range(np.uint64(j), np.uint64(stop)):
+        g *= growth[k]
         if g > _LARGE:
             g = restart(trace, g)
-        trace[units[j]] += g
-        j += 1
+        trace[units[k]] += g
     return g
 
 
@@ -171,18 +171,19 @@ def walk_four(w, v, theta, j, stop, decay, units):
     w0, w1, w2, w3 = w[0], w[1], w[a], w[b]
     v0, v1, v2, v3 = v[0], v[1], v[a], v[b]
     t0, t1, t2, t3 = theta[0], theta[1], theta[a], theta[b]
-    while j < stop:
-        i = units[j]
-        f = decay[j]
+    k, last = np.uint64(j), np.uint64(stop)  # unsigned: no test for an index from the end
+    while k < last:
+        i = units[k]
+        f = decay[k]
         v0 = fma(v0, f, w0[i])
         v1 = fma(v1, f, w1[i])
         v2 = fma(v2, f, w2[i])
         v3 = fma(v3, f, w3[i])
         if (v0 >= t0) | (v1 >= t1) | (v2 >= t2) | (v3 >= t3):
             break
-        j += 1
+        k += np.uint64(1)
     v[0], v[1], v[a], v[b] = v0, v1, v2, v3
-    return j
+    return np.int64(k)
 
 
 def on_pre(w, post_trace, p):
@@ -243,21 +244,23 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
             while j < stop and n_out <= room:
                 if m1 - m0 == 1:
                     u, y, row, bar = v[0], state.post[r, m0], w[0], limit[0]
-                    while j < stop:
-                        i = units[j]
-                        u = fma(u, decay[j], row[i])
+                    k, last = np.uint64(j), np.uint64(stop)  # unsigned: no test for an index from the end
+                    while k < last:
+                        i = units[k]
+                        u = fma(u, decay[k], row[i])
                         if has_pre():
-                            y *= fade[j]
+                            y *= fade[k]
                             row[i] = on_pre(row[i], y, p)
                         if has_post():
-                            g *= growth[j]
+                            g *= growth[k]
                             if g > _LARGE:
                                 g = restart(trace, g)
                             trace[i] += g
                         if u >= bar:
                             break
-                        j += 1
-                    v[0], state.post[r, m0], traced = u, y, min(j + 1, stop)
+                        k += np.uint64(1)
+                    j, v[0], state.post[r, m0] = np.int64(k), u, y
+                    traced = min(j + 1, stop)
                 else:
                     j = walk_four(w, v, limit, j, stop, decay, units)
                 if j == stop:
@@ -303,11 +306,12 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
 
 
 @kernel
-def collect(progress, lanes, found):
-    """Write run, neuron and event of all listed output spikes to found (3, n)."""
+def collect(progress, lanes, times, run, neuron, event, time):
+    """Write run, neuron, number of the event and time (s) of all listed output spikes."""
     n = 0
     for r in range(progress.out.shape[0]):
         for b in range(progress.out.shape[1]):
             for code in progress.out[r, b, : progress.cursor[r, b, N_OUT]]:
-                found[0, n], found[1, n], found[2, n] = r, b * lanes + code % LANES, code // LANES
+                j = code // LANES
+                run[n], neuron[n], event[n], time[n] = r, b * lanes + code % LANES, j, times[r, j]
                 n += 1

@@ -192,7 +192,7 @@ def test_nonsense_is_refused_by_name(change, word):
 
 def test_too_little_room_is_an_error_not_a_cut(monkeypatch):
     patterns = frozen_patterns([0], SMALL)
-    monkeypatch.setattr(module, "capacity", lambda mean: -300)
+    monkeypatch.setattr(module, "capacity", lambda mean: 20)
     with pytest.raises(RuntimeError, match="room"):
         fill_period([0], SMALL, patterns, 0)
     with pytest.raises(ValueError, match="patterns"):

@@ -11,7 +11,7 @@ References: Kheradpisheh, Ganjtabesh, Thorpe & Masquelier (2018) Neural Networks
 doi 10.1016/j.neunet.2017.12.005; Mozafari et al. (2019) Front. Neurosci. 13:625, doi 10.3389/fnins.2019.00625.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -55,17 +55,37 @@ class Digits(SDNNParams):
             raise ValueError(f"n_validation must be < {n}, the samples of the readout, got {self.n_validation}")
 
 
-_SMALL = dict(
+_SMALL = Digits(  # smaller filter and kernels, more thresholds' worth of input to layer 2, earliness as feature
+    filter_sizes=(5,),
+    filter_scales=(0.5,),
+    filter_padding=2,
+    filter_threshold=20.0,
+    norm_radius=2,
+    bins="equal",
+    maps=(32, 100),
+    kernels=(3, 3),
+    paddings=(2, 0),
+    thetas=(3.0, 6.0),
+    pool_sizes=(2, 1),
+    pool_strides=(1, 1),
+    pool_paddings=(0, 0),
+    winners=(5, 2),
+    radii=(2, 0),
+    epochs=(4, 8),
+    doubling=(500, 500),
+    features="latency",
     data="digits",
     n_train=1297,
     n_test=500,
     n_validation=297,
+    c=0.1,
+    c_pixels=0.5,
 )
 
 PRESETS = {
     "mnist": Digits(),
-    "digits": Digits(**_SMALL),
-    "quick": Digits(**(_SMALL | dict(n_train=600, n_test=200, n_validation=150, epochs=(2, 2)))),
+    "digits": _SMALL,
+    "quick": replace(_SMALL, n_train=500, n_test=200, n_validation=100, maps=(16, 50)),
 }
 
 _REFERENCE = {

@@ -35,6 +35,24 @@ def test_dense_and_sparse_features_give_the_same_answers():
     assert np.mean(dense.predict(x) == labels) > 0.7
 
 
+@pytest.mark.parametrize("levels", [1, 5])
+def test_columns_that_are_mostly_on_are_shifted(levels):
+    r = np.random.default_rng(3)
+    labels = r.integers(3, size=120)
+    on = r.random((120, 8)) < np.where(np.eye(3, 8)[labels] > 0, 0.95, 0.6)
+    x = (on * r.integers(1, levels + 1, size=on.shape) / levels).astype(np.float32)
+    x[:, 5] = 1  # always the same
+    x[:, 6] = r.random(120) < 0.2
+    plain = fit_readout(x, labels, c=10.0, max_iter=100_000)
+    thin = fit_readout(sparse.csr_matrix(x), labels, c=10.0, max_iter=100_000)
+    wanted = np.where((x != 0).mean(0) > 0.5, np.sort(x, axis=0)[60], 0)
+    assert plain.shift is None and wanted[5] == 1 and wanted[6] == 0
+    np.testing.assert_array_equal(thin.shift, wanted)
+    score = (x - wanted) @ thin.machine.coef_.T + thin.machine.intercept_
+    np.testing.assert_array_equal(thin.predict(sparse.csr_matrix(x)), score.argmax(1))
+    assert np.mean(thin.predict(sparse.csr_matrix(x)) == plain.predict(x)) > 0.95
+
+
 def test_no_feature_no_answer():
     x, labels = blobs(50)
     fitted = fit_readout(x, labels, c=1.0)

@@ -162,6 +162,7 @@ def test_recorded_potential_is_below_threshold_and_resets_at_spikes():
     r = small(v_periods=2)
     assert r["v"].shape == (3, 2, 2, 8000) and r["v_start"].tolist() == pytest.approx([0.0, 1.6, 2.4])
     assert np.all(r["v"] < r["threshold"][None, None, :, None])
+    assert np.all(r["v"].reshape(3, 2, 2, 2, 4000).max(axis=-1) > 0)  # every period of every window
     spike = r["spike_time"][(r["spike_run"] == 0) & (r["spike_neuron"] == 0) & (r["spike_time"] < 0.75)]
     assert spike.size
     after = r["v"][0, 0, 0][np.searchsorted(r["v_time"], spike)]

@@ -190,11 +190,14 @@ def test_nonsense_is_refused_by_name(change, word):
         frozen_patterns([0], PatternInput(**change))
 
 
-def test_too_little_room_is_an_error_not_a_cut(monkeypatch):
+@pytest.mark.parametrize("size", [40, 130, 150])
+def test_too_little_room_is_an_error_not_a_cut(monkeypatch, size):
     patterns = frozen_patterns([0], SMALL)
-    monkeypatch.setattr(module, "capacity", lambda mean: 20)
-    with pytest.raises(RuntimeError, match="room"):
-        fill_period([0], SMALL, patterns, 0)
+    small = np.zeros((1, size)), np.zeros((1, size), np.int32), np.zeros(1, np.int64)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "room", lambda n_runs, most, out: small)
+        with pytest.raises(RuntimeError, match="room"):
+            fill_period([0], SMALL, patterns, 0)
     with pytest.raises(ValueError, match="patterns"):
         fill_period([0, 1], SMALL, patterns, 0)
     with pytest.raises(ValueError, match="stop"):

@@ -153,5 +153,8 @@ def _grey(path, image):
         return (np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)
     if image.mode == "F":
         raise DataError(f"{path}: floating-point pixels are not read")
-    colours = np.asarray(image.convert("RGB")).astype(np.uint32)
-    return ((colours @ np.array([299, 587, 114], np.uint32) + 500) // 1000).astype(np.uint8)
+    colours = np.asarray(image.convert("RGB"))
+    total = np.full(colours.shape[:2], 500, np.uint32)
+    for channel, part in enumerate((299, 587, 114)):
+        total += colours[..., channel] * np.uint32(part)
+    return (total // 1000).astype(np.uint8)

@@ -20,6 +20,7 @@ __all__ = ["Array", "Result", "ResultError", "differences", "open_result"]
 FORMAT_VERSION = 1
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 _COMPRESS_ABOVE = 64 * 1024  # bytes; below, a filter costs more than it saves
+_DEFLATE_AT_MOST = 1100  # times smaller can gzip make anything
 
 
 class ResultError(ValueError):
@@ -203,10 +204,22 @@ def open_result(path) -> Result:
     try:
         with h5py.File(path, "r") as f:
             result = _read(f, path)
-            claimed = f.attrs["content_sha256"]
-    except (OSError, KeyError, RuntimeError, json.JSONDecodeError) as error:
-        raise ResultError(f"{path} is not a readable result file: {error}") from None
-    if result.content_sha256 != claimed:
+            claimed, found = str(f.attrs["content_sha256"]), result.content_sha256
+    except ResultError:
+        raise
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ResultError(f"{path} is not a readable result file: {why}") from None
+    if found != claimed:
         raise ResultError(f"{path} is damaged: its content does not have the hash {claimed[:12]}... that it claims")
     return result
 
@@ -226,12 +239,22 @@ def _read(f, path):
         is_scale = item.is_scale
         if is_scale and str(item.attrs["NAME"], "utf-8", "replace").startswith(_NO_VARIABLE):
             continue
+        _check_size(path, name, item)
         data = item.asstr()[()] if item.dtype.kind == "O" else item[()]
         if item.dtype.kind == "O":
             data = np.asarray(data, dtype=object)
         dims = (name,) if is_scale else tuple(d[0].name.strip("/") for d in item.dims)
         result.arrays[name] = Array(np.asarray(data), dims, item.attrs["units"], item.attrs["long_name"])
     return result
+
+
+def _check_size(path, name, item):
+    """Refuse a dataset that claims more than what is stored of it can unpack to, before memory is taken for it."""
+    if item.external or item.is_virtual:
+        raise ResultError(f"{path}: {name} is not stored in this file")
+    stored = min(item.id.get_storage_size(), path.stat().st_size)
+    if item.size * item.dtype.itemsize > _DEFLATE_AT_MOST * stored:
+        raise ResultError(f"{path} is damaged: {name} claims {item.size} values, stored are {stored} bytes")
 
 
 def differences(a: Result, b: Result) -> list[str]:

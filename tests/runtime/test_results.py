@@ -128,3 +128,31 @@ def test_errors_name_file_and_reason(tmp_path):
         f.attrs["format_version"] = 99
     with pytest.raises(ResultError, match="upgrade"):
         open_result(path)
+
+
+def test_a_dataset_that_claims_more_than_is_stored_takes_no_memory(tmp_path):
+    path = make().save(tmp_path / "a.h5")
+    with h5py.File(path, "a") as f:
+        f.create_dataset("huge", (10**13,), "f4", chunks=(1000,))
+    with pytest.raises(ResultError, match="huge claims 10000000000000 values"):
+        open_result(path)
+    path = make().save(tmp_path / "b.h5")
+    with h5py.File(path, "a") as f:
+        f.create_dataset("other", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+    with pytest.raises(ResultError, match="other is not stored in this file"):
+        open_result(path)
+
+
+def test_a_file_without_its_parts_is_a_result_error(tmp_path):
+    for damage in (
+        lambda f: f.__delitem__("provenance"),
+        lambda f: f["weights"].attrs.__delitem__("units"),
+        lambda f: f["parameters"].attrs.__setitem__("json", "[1"),
+        lambda f: f["seed"].attrs.__setitem__("units", 3.5),
+        lambda f: f.create_group("group"),
+    ):
+        path = make().save(tmp_path / "a.h5")
+        with h5py.File(path, "a") as f:
+            damage(f)
+        with pytest.raises(ResultError):
+            open_result(path)

@@ -46,7 +46,8 @@ from .poisson import (
 __all__ = ["TICK", "PatternInput", "Patterns", "fill_period", "fill_poisson", "frozen_patterns"]
 
 _STREAMS = ("background", "padding", "jitter", "fresh")
-_TWO52, _TWO52_BITS, _U32 = 2.0**52, np.uint64(0x433 << 52), np.uint64(32)
+_TWO52, _TWO52_BITS, _HALF = 2.0**52, np.uint64(0x433 << 52), BLOCK // 2
+_U0, _U1, _U32, _LOW32 = np.uint64(0), np.uint64(1), np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @dataclass
@@ -99,19 +100,22 @@ def _jitter(key, ticks, half, length, low_bits, index, keys, n, work):
 
     A spike becomes the key (time from -half) << low_bits | number in the list, from `index` on: in order of time.
     """
-    scale, end = 2.0 * half / 2.0**32, length + 2 * half
-    random, lags, n, low_bits = work[0], work[1], np.uint64(n), np.uint64(low_bits)
+    scale, end = 2.0 * half / 2.0**32, np.uint64(length + 2 * half)
+    random, lags, n, low_bits, number = work[0][:_HALF], work[1], np.uint64(n), np.uint64(low_bits), np.uint64(index)
     for start in range(0, ticks.size, BLOCK):
-        draw(key[0], key[1], start, random)
-        for i in range(BLOCK):
-            u = from_bits((random[i] >> _U32) | _TWO52_BITS) - _TWO52
-            x = fma(u + 0.5, scale, -0.5)
+        draw(key[0], key[1], start // 2, random)  # 64 bits make two lags
+        for i in range(_HALF):
+            high, low = random[i] >> _U32, random[i] & _LOW32
+            x = fma(from_bits(high | _TWO52_BITS) - _TWO52 + 0.5, scale, -0.5)
+            y = fma(from_bits(low | _TWO52_BITS) - _TWO52 + 0.5, scale, -0.5)
             lags[i] = round_below(x if x > 0.0 else 0.0)
+            lags[_HALF + i] = round_below(y if y > 0.0 else 0.0)
         some = ticks[start : start + BLOCK]
         for i in range(some.size):
-            t = some[i] + lags[i]
-            keys[n] = (np.uint64(t) << low_bits) | np.uint64(index + start + i)
-            n += np.uint64((t >= 0) & (t < end))
+            t = np.uint64(some[i] + lags[i])  # what is below 0 becomes very large
+            keys[n] = (t << low_bits) | number
+            n += _U1 if t < end else _U0
+            number += _U1
     return np.int64(n)
 
 

@@ -71,9 +71,12 @@ def pooled(key, length, gap, n):
 
 
 def moved(key, spikes, half, length):
+    """Two lags of each draw: of 128 spikes the first 64 take the high halves, the others the low halves."""
     kept = []
     for k, (t, i) in enumerate(spikes):
-        lag = round(max(0.0, fma((bits(key, k) >> 32) + 0.5, 2.0 * half / 2.0**32, -0.5))) - half
+        b = bits(key, k // 128 * 64 + k % 64)
+        u = b >> 32 if k % 128 < 64 else b & 0xFFFFFFFF
+        lag = round(max(0.0, fma(u + 0.5, 2.0 * half / 2.0**32, -0.5))) - half
         if -half <= t + lag < length + half:
             kept.append((t + lag, i))
     return kept

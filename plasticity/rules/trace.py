@@ -30,7 +30,7 @@ Comput. Neurosci. 12:74 (soft bound); S. Song, K. D. Miller & L. F. Abbott (2000
 import math
 from dataclasses import dataclass, fields
 
-__all__ = ["RULES", "Additive", "Pair", "SoftBound", "check_rule", "w_out_critical"]
+__all__ = ["RULES", "Additive", "Pair", "SoftBound", "check_rule"]
 
 
 @dataclass
@@ -105,16 +105,3 @@ def check_rule(rule):
         values = value if hasattr(value, "__len__") else (value,)
         if not all(math.isfinite(v) for v in values):
             raise ValueError(f"{field.name} of {type(rule).__name__} must be finite, got {value}")
-
-
-def w_out_critical(a_plus, rate, tau_plus):
-    """Loss per output spike that balances the mean trace of random input: a_plus rate tau_plus.
-
-    Below it, output spikes set off by random input strengthen every synapse (runaway).
-
-    Examples
-    --------
-    >>> round(w_out_critical(0.1, 3.2, 20e-3), 12)
-    0.0064
-    """
-    return a_plus * rate * tau_plus

@@ -10,8 +10,8 @@ Beside the trained network stand controls, each with a readout of its own, fitte
 
 If a control scores as well as the trained network, what was learnt did not matter for the readout.
 
-A learner here has ``fit(images, progress=)``, ``encode(images)``, ``transform_times(times)``, ``set_weights(list)``,
-``permuted_weights(seed, layers)`` and ``weights_``; it knows arrays, not files.
+A learner here has ``fit(images, progress=, resume=)``, ``encode(images)``, ``transform_times(times)``,
+``set_weights(list)``, ``permuted_weights(seed, layers)`` and ``weights_``; it knows arrays, not files.
 """
 
 import copy
@@ -106,74 +106,117 @@ def train(make, data: Data, readouts: Readouts, run, controls: bool = True) -> T
 
 
 def _train(make, data, readouts, run, controls):
-    out = Trained()
+    out, kept = Trained(), dict(run.restored or {})
     per_seed = _FIT + _VARIANT * (4 if controls else 1)
     total = per_seed * len(run.seeds) + (_VARIANT if controls else 0)
+
+    def tick(done, note, more=dict):
+        run.tick(lambda: kept | more(), done / total, note)
+
     for i, seed in enumerate(run.seeds):
-        done = i * per_seed
-
-        def tell(fraction, note, done=done, share=_FIT, seed=seed):
-            run.tick(dict, (done + share * fraction) / total, f"seed {seed}: {note}")
-
-        start = time.perf_counter()
-        learner = make(seed).fit(data.train_images, progress=tell)
-        out.fit_seconds.append(time.perf_counter() - start)
+        learner = _fit(
+            make(seed), data.train_images, kept, i, lambda f, *rest, i=i: tick(i * per_seed + _FIT * f, *rest)
+        )
         out.learners.append(learner)
-        first = make(seed, trained=False).fit(data.train_images[:1]).weights_ if controls else None
-        start = time.perf_counter()
-        test_times = learner.encode(data.test_images)
-        encoding = time.perf_counter() - start
-        train_times = learner.encode(data.train_images[: readouts.n_samples])
-        for j, (variant, weights) in enumerate(_variants(learner, first, seed)):
-            tell_variant = _shifted(tell, done + _FIT + j * _VARIANT, variant)
+        variants = _variants(learner, make(seed, trained=False) if controls else None, data, seed)
+        times = None  # input times of both parts, made when the first variant needs them
+        for j, (variant, weights) in enumerate(variants):
+            if f"{i}.{variant}.predictions" in kept:
+                continue
+
+            def tell(fraction, i=i, j=j, variant=variant, seed=seed):
+                tick(i * per_seed + _FIT + (j + fraction) * _VARIANT, f"seed {seed}: readout, {variant}")
+
+            if times is None:
+                start = time.perf_counter()
+                test_times = _sliced(learner.encode, data.test_images, tell)
+                encoding = time.perf_counter() - start
+                times = _sliced(learner.encode, data.train_images[: readouts.n_samples], tell), test_times
             network = copy.copy(learner).set_weights(weights)
-            seconds = _read_network(out, variant, network, train_times, test_times, data, readouts, seed, tell_variant)
+            train_features = _transform(network, times[0], tell, 0.0)
+            start = time.perf_counter()
+            test_features = _transform(network, times[1], tell, 0.3)
             if variant == "trained":
-                out.images_per_second.append(len(data.test_images) / (encoding + seconds))
-    if controls:
+                seconds = encoding + time.perf_counter() - start
+                kept[f"{i}.images_per_second"] = np.array(len(data.test_images) / seconds)
+            tell(0.5)
+            features = train_features, test_features
+            _read(kept, f"{i}.{variant}", features, data, readouts, readouts.c, seed, run)
+            tell(1.0)
+    if controls and "raw_pixels.predictions" not in kept:
         pixels = [x.reshape(len(x), -1) / 255 for x in (data.train_images[: readouts.n_samples], data.test_images)]
-        _read(out, "raw_pixels", *pixels, data, readouts, readouts.c_pixels, run.seed)
-    run.tick(dict, 1.0, _note(out, data))
+        _read(kept, "raw_pixels", pixels, data, readouts, readouts.c_pixels, run.seed, run)
+    _collect(out, kept, len(run.seeds))
+    tick(total, _note(out, data))
     return out
 
 
-def _shifted(tell, done, variant):
-    return lambda fraction: tell(fraction, f"readout, {variant}", done=done, share=_VARIANT)
+def _fit(learner, images, kept, i, tick):
+    """Fit the learner of seed number `i`; its state stands in `kept` under ``i.net.``, and what it left goes there."""
+    head, latest = f"{i}.net.", []
+
+    def named():
+        return {head + name: value for name, value in latest[-1]().items()}
+
+    def progress(fraction, note, snapshot):
+        latest[:] = [snapshot]
+        tick(fraction, note, named)
+
+    before = {name.removeprefix(head): value for name, value in kept.items() if name.startswith(head)}
+    start = time.perf_counter()
+    learner.fit(images, progress=progress, resume=before or None)
+    if latest:
+        kept.update(named())
+    before_s = float(kept.get(f"{i}.fit_seconds", 0.0))
+    kept[f"{i}.fit_seconds"] = np.array(before_s + time.perf_counter() - start)  # without interrupted sessions
+    return learner
 
 
-def _variants(learner, first, seed):
+def _collect(out, kept, n_seeds):
+    """Lists of :class:`Trained` from the flat record of a run."""
+    for i in range(n_seeds):
+        out.fit_seconds.append(float(kept[f"{i}.fit_seconds"]))
+        out.images_per_second.append(float(kept[f"{i}.images_per_second"]))
+    for variant in ("trained", *CONTROLS):
+        keys = [variant] if variant == "raw_pixels" else [f"{i}.{variant}" for i in range(n_seeds)]
+        if f"{keys[0]}.predictions" in kept:
+            out.predictions[variant] = [kept[f"{key}.predictions"] for key in keys]
+            out.c[variant] = [float(kept[f"{key}.c"]) for key in keys]
+
+
+def _variants(learner, untrained, data, seed):
     yield "trained", learner.weights_
-    if first is not None:
-        yield "untrained", first
+    if untrained is not None:
+        yield "untrained", untrained.fit(data.train_images[:1]).weights_
         yield "permuted", learner.permuted_weights(seed)
         yield "permuted_last", learner.permuted_weights(seed, (len(learner.weights_) - 1,))
+
+
+def _sliced(function, images, tell):
+    parts = []
+    for first in range(0, len(images), _SLICE):
+        parts.append(function(images[first : first + _SLICE]))
+        tell(0.0)
+    return np.concatenate(parts)
 
 
 def _transform(network, times, tell, done):
     from scipy import sparse
 
-    start, parts = time.perf_counter(), []
+    parts = []
     for first in range(0, len(times), _SLICE):
         parts.append(network.transform_times(times[first : first + _SLICE]))
         tell(done + 0.2 * first / len(times))
-    return sparse.vstack(parts, format="csr"), time.perf_counter() - start
+    return sparse.vstack(parts, format="csr")
 
 
-def _read_network(out, variant, network, train_times, test_times, data, readouts, seed, tell):
-    """Read one network out; returns the seconds of its forward pass over the test part."""
-    train_features, _ = _transform(network, train_times, tell, 0.0)
-    test_features, seconds = _transform(network, test_times, tell, 0.3)
-    tell(0.5)
-    _read(out, variant, train_features, test_features, data, readouts, readouts.c, seed)
-    return seconds
-
-
-def _read(out, variant, train_features, test_features, data, readouts, c, seed):
-    n_validation = min(readouts.n_validation, len(data.train_labels[: readouts.n_samples]) - 1)
+def _read(kept, key, features, data, readouts, c, seed, run):
+    """Fit a readout to the features (train, test); its predictions and C go into `kept`."""
     labels = data.train_labels[: readouts.n_samples]
-    machine = fit_readout(train_features, labels, c, n_validation, seed, readouts.max_iter)
-    out.predictions.setdefault(variant, []).append(machine.predict(test_features))
-    out.c.setdefault(variant, []).append(machine.c)
+    n_validation = min(readouts.n_validation, len(labels) - 1)
+    machine = run.wait(fit_readout, features[0], labels, c, n_validation, seed, readouts.max_iter)
+    kept[f"{key}.predictions"] = machine.predict(features[1])
+    kept[f"{key}.c"] = np.array(machine.c)
 
 
 def _note(out, data):

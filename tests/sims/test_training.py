@@ -18,13 +18,16 @@ class Templates:
     def __init__(self, seed, trained):
         self.seed, self.trained = seed, trained
 
-    def fit(self, images, progress=None):
+    def fit(self, images, progress=None, resume=None):
         self.seen.append(images)
         r = np.random.default_rng(self.seed)
         self.weights_ = [r.random((6, 1, 4, 4)), r.random((5, 6, 1, 1))]
         if self.trained:
             self.weights_[0] = images[:6, None].astype(float) / 255
-            progress(0.5, "half")
+            if resume is None:
+                progress(0.5, "half", lambda: {"made": np.array(0.5)})
+                progress(1.0, "made", lambda: {"made": np.array(1.0)})
+            assert resume is None or resume["made"] >= 0.5
         return self
 
     def encode(self, images):
@@ -86,9 +89,10 @@ def test_controls_are_what_their_names_say(data):
     seen = {}
     plain = training._read
 
-    def spy(out, variant, train_features, test_features, *rest):
-        seen[variant] = test_features.toarray() if sparse.issparse(test_features) else test_features
-        plain(out, variant, train_features, test_features, *rest)
+    def spy(kept, key, features, *rest):
+        test = features[1]
+        seen[key.removeprefix("0.")] = test.toarray() if sparse.issparse(test) else test
+        plain(kept, key, features, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "_read", spy)
@@ -141,3 +145,28 @@ def test_scores_in_the_result(data):
     bare = Result("training")
     training.add_scores(bare, training.train(make, data, READOUTS, run, controls=False), data, run.seeds)
     assert "control" not in bare and "accuracy" in bare
+
+
+def test_a_run_stopped_anywhere_and_resumed_gives_the_same(data):
+    whole = training.train(make, data, READOUTS, Run(seed=5, n_seeds=2))
+    ticks = []
+    run = Run(seed=5, n_seeds=2)
+    run.tick = lambda *_: ticks.append(1)
+    training.train(make, data, READOUTS, run)
+    for k in range(len(ticks)):
+        run, count, kept = Run(seed=5, n_seeds=2), iter(range(len(ticks))), {}
+
+        def stop(snapshot, done, note="", k=k, count=count, kept=kept):
+            if next(count) == k:
+                kept.update({name: np.array(value) for name, value in snapshot().items()})
+                raise KeyboardInterrupt
+
+        run.tick = stop
+        with pytest.raises(KeyboardInterrupt):
+            training.train(make, data, READOUTS, run)
+        again = Run(seed=5, n_seeds=2)
+        again.restored = kept
+        out = training.train(make, data, READOUTS, again)
+        assert out.c == whole.c
+        for name, predictions in whole.predictions.items():
+            np.testing.assert_array_equal(out.predictions[name], predictions)

@@ -91,6 +91,14 @@ PRESETS = {
 _REFERENCE = {
     # independent program, first 5000 test digits, C = 0.005 (binary features), two seeds
     "mnist": {"accuracy": 0.962, "controls.raw_pixels": 0.880},
+    # this program, means over seeds 0..9; standard deviation of the accuracy over seeds 0.004
+    "digits": {
+        "accuracy": 0.984,
+        "controls.untrained": 0.50,
+        "controls.permuted": 0.875,
+        "controls.permuted_last": 0.966,
+        "controls.raw_pixels": 0.962,
+    },
 }
 
 

@@ -8,8 +8,8 @@ by dual coordinate descent (Hsieh et al. 2008, as in LIBLINEAR). The test part i
 feature (a silent image) has no answer: its prediction is -1, which is always an error.
 
 Columns of sparse features that are mostly non-zero in the training part are shifted by their median there, so that most
-of their entries are zero: less memory, and five times faster where a layer fires everywhere (untrained). These are the same
-machines but for the small weight on b^2.
+of their entries are zero: less memory, and five times faster where a layer fires everywhere (untrained). These are the
+same machines but for the small weight on b^2.
 """
 
 import warnings

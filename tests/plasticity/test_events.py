@@ -109,10 +109,13 @@ def test_hand_trace_jumps_and_threshold(name):
         np.testing.assert_allclose(state["v"][0, 0], 1.005437929, rtol=1e-9)
 
 
-def test_threshold_is_met_by_equality():
-    state = init_state([[[0.5, 0.25]]])
-    out = advance(state, *as_chunk([(0.0, 0), (0.0, 1), (0.0, 1)]), LIF(threshold=1.0))
-    assert out[0].size == 1
+@pytest.mark.parametrize("n_neurons", [1, 2, 4])
+def test_threshold_is_met_by_equality(n_neurons):
+    for first in range(n_neurons):
+        weights = np.zeros((1, n_neurons, 2))
+        weights[0, first] = 0.5, 0.25
+        out = advance(init_state(weights), *as_chunk([(0.0, 0), (0.0, 1), (0.0, 1)]), LIF(threshold=1.0))
+        assert out[1].tolist() == [first]
 
 
 @pytest.mark.parametrize("name", RULES)

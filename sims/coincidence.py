@@ -18,6 +18,8 @@ T. Masquelier & S. R. Kheradpisheh (2018) Front. Comput. Neurosci. 12:74, doi 10
 
 from dataclasses import dataclass, replace
 
+from ..plasticity.rules.own import find_rule, make_rule
+from ..plasticity.rules.trace import ACTIONS, RULES
 from ..runtime.params import param
 
 __all__ = ["PRESETS", "Coincidence", "expected", "figure", "memory", "points", "simulate", "summary", "theory"]
@@ -47,7 +49,10 @@ class Coincidence:
     threshold_jump: float = param(0.0, "rise of the threshold at an output spike, in thresholds", low=0)
     tau_threshold: float = param(80e-3, "decay of that rise", "s", above=0, source=_B)
     start_distance: float = param(-2.0, "d0: threshold minus mean potential at the start, in its std", source=_A)
-    rule: str = param("additive", "learning rule", choices=("additive", "soft_bound"), source=_A)
+    rule: str = param(
+        "additive", "learning rule: additive, soft_bound, pair, or your own as FILE.py[:Class]", source=_A
+    )
+    rule_parameters: str = param("", "further parameters of the rule, as name=number,name=number")
     a_plus: float = param(0.01, "amplitude of the trace A_plus", low=0, source=_A)
     tau_plus: float = param(20e-3, "decay of the trace", "s", above=0, source=_A)
     w_out: tuple[float, ...] = param((1.1, 1.1**-7), "loss of each weight at an output spike", low=0, source=_A)
@@ -57,6 +62,7 @@ class Coincidence:
         choices=("design", "a_plus", "weight"),
     )
     layout: str = param("paired", "thresholds and w_outs: one neuron a pair, or a grid", choices=("paired", "grid"))
+    spikes: str = param("", "file with spikes of your own (time, unit) in place of the random input", option=True)
     n_periods: int = param(600, "periods simulated", low=1, source=_A)
     n_recorded: int = param(100, "last periods, over which the measures are taken", low=1, source=_A)
     history_every: int = param(10, "periods between two points of the learning curves", low=1)
@@ -80,6 +86,9 @@ class Coincidence:
             raise ValueError(
                 f"start_distance must be > {-(drive**0.5):g} (-sqrt(2 tau_m N f)), got {self.start_distance:g}"
             )
+        if self.spikes and (self.fresh_pattern or self.clock_step):
+            raise ValueError("spikes from a file go with neither fresh_pattern nor clock_step")
+        make_rule(find_rule(self.rule, RULES, ACTIONS), {}, self.rule_parameters)
         if self.layout == "paired" and len({len(self.threshold), len(self.w_out)} - {1}) > 1:
             sizes = f"{len(self.threshold)} and {len(self.w_out)}"
             raise ValueError(f"threshold and w_out must have equally many values to be paired, got {sizes}")

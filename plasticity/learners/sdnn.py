@@ -17,7 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from ...runtime import params as parameters
 from ...runtime import rng
 from ...runtime.spikes import check_times
-from ..rules.order import OrderSTDP, convergence
+from ..rules.order import ACTIONS, RULES, convergence
+from ..rules.own import find_rule, make_rule
 from ..waves import front_end
 from ..waves.conv import convolve, learn
 from ..waves.winners import pointwise_inhibition, pool_times
@@ -170,7 +171,9 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
     def _fit_layer(self, p, times, at, say):
         """Learn one layer from where `at` stands: pass, next image, presentations, updates, history, winners."""
         layer = at["layer"]
-        rule = OrderSTDP(p.a_plus, p.a_ratio, p.doubling[layer], p.a_max, stabiliser=p.stabiliser)
+        settings = {"a_plus": p.a_plus, "ratio": p.a_ratio, "doubling": p.doubling[layer], "a_max": p.a_max}
+        settings["stabiliser"] = p.stabiliser
+        rule = make_rule(find_rule(p.rule, RULES, ACTIONS), settings, p.rule_parameters)
         if len(self.weights_) == layer:
             shape = (p.maps[layer], times.shape[1], p.kernels[layer], p.kernels[layer])
             draws = rng.normals(p.random_state, f"sdnn/weights/{layer}", shape)

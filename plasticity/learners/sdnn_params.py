@@ -8,6 +8,8 @@ doi 10.3389/fnins.2019.00625.
 from dataclasses import dataclass
 
 from ...runtime.params import param
+from ..rules.order import ACTIONS, RULES
+from ..rules.own import find_rule, make_rule
 
 __all__ = ["PRESETS", "SDNNParams"]
 
@@ -49,6 +51,8 @@ class SDNNParams:
     winners: tuple[int, ...] = param((5, 8), "neurons that learn from one image, at most", low=1, source="port")
     radii: tuple[int, ...] = param((2, 1), "a winner keeps others away up to this distance", low=0, source="port")
     epochs: tuple[int, ...] = param((2, 20), "passes over the images; 0 = untrained", low=0, source="port")
+    rule: str = param("stdp", "learning rule: stdp, or your own as FILE.py[:Class]", source="port")
+    rule_parameters: str = param("", "further parameters of the rule, as name=number,name=number")
     a_plus: float = param(0.004, "first amplitude for inputs before the output", above=0, source="port")
     a_ratio: float = param(-0.75, "amplitude for other inputs / a_plus", below=0, source="port")
     a_max: float = param(0.15, "a_plus grows no further", above=0, source="port")
@@ -69,6 +73,7 @@ class SDNNParams:
         for name in _LAYERED:
             if len(getattr(self, name)) != len(self.maps):
                 raise ValueError(f"{name} must have {len(self.maps)} values, one a layer, got {getattr(self, name)}")
+        make_rule(find_rule(self.rule, RULES, ACTIONS), {}, self.rule_parameters)
         if len(self.filter_scales) != len(self.filter_sizes):
             raise ValueError(
                 f"filter_scales must have {len(self.filter_sizes)} values, one a window, got {self.filter_scales}"

@@ -18,7 +18,7 @@ A rule for the waves engine = a parameter class with `scalars()` and two plain s
 import math
 from dataclasses import dataclass
 
-__all__ = ["OrderSTDP", "convergence", "rates", "update"]
+__all__ = ["ACTIONS", "RULES", "OrderSTDP", "convergence", "rates", "update"]
 
 
 def rates(n, p):
@@ -83,3 +83,7 @@ class OrderSTDP:
             raise ValueError(f"doubling must be >= 0 presentations, got {self.doubling}")
         if not all(math.isfinite(v) for v in self.scalars()):
             raise ValueError("all parameters of the rule must be finite")
+
+
+ACTIONS = ("update",)
+RULES = {"stdp": OrderSTDP}

@@ -30,7 +30,7 @@ Comput. Neurosci. 12:74 (soft bound); S. Song, K. D. Miller & L. F. Abbott (2000
 import math
 from dataclasses import dataclass, fields
 
-__all__ = ["RULES", "Additive", "Pair", "SoftBound", "check_rule"]
+__all__ = ["ACTIONS", "RULES", "Additive", "Pair", "SoftBound", "check_rule"]
 
 
 @dataclass
@@ -86,6 +86,7 @@ class Pair:
         return min(1.0, w + p.a_plus * pre_trace)
 
 
+ACTIONS = ("on_pre", "on_post")
 RULES = {"additive": Additive, "soft_bound": SoftBound, "pair": Pair}
 
 

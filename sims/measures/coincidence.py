@@ -13,11 +13,13 @@ import numpy as np
 
 from ...datasets.patterns import TICK, PatternInput, Patterns, fill_period, frozen_patterns
 from ...plasticity.events import LIF, advance, advance_clock, init_state, record
-from ...plasticity.rules.trace import RULES
+from ...plasticity.rules.own import find_rule, make_rule
+from ...plasticity.rules.trace import ACTIONS, RULES
 from ...runtime.params import as_dict
 from ...runtime.results import Result
 from ...theory.stdp_drift import initial_weight
 from ..coincidence import V_STEP
+from ..own_spikes import OwnSpikes
 from .detection import EDGE, Schedule, convergence, pattern_counts, pattern_weights, weight_histogram
 from .probe import noise, response
 from .recording import CURVES, Recording
@@ -41,6 +43,7 @@ class Outcome:
     patterns: Patterns
     state: dict
     recording: Recording
+    input_sha256: str  # of the user's own spikes, else empty
 
 
 def learn(params, run, theta, w_out) -> Outcome:
@@ -48,9 +51,11 @@ def learn(params, run, theta, w_out) -> Outcome:
     p = params
     source = PatternInput(p.n_afferents, p.rate, p.n_patterns, p.pattern_duration, p.jitter, p.period)
     period_s = round(p.period / TICK) * TICK  # what the input makes of it
-    patterns = frozen_patterns(run.seeds, source)
+    own = OwnSpikes(p.spikes, p.n_afferents, period_s, p.n_periods) if p.spikes else None
+    patterns = no_patterns(len(run.seeds), p.n_patterns) if own else frozen_patterns(run.seeds, source)
     lif = LIF(tau_m=p.tau_m, threshold=theta, tau_threshold=p.tau_threshold, d_threshold=p.threshold_jump)
-    rule = RULES[p.rule](a_plus=p.a_plus, w_out=w_out, tau_plus=p.tau_plus)
+    settings = {"a_plus": p.a_plus, "w_out": w_out, "tau_plus": p.tau_plus}
+    rule = make_rule(find_rule(p.rule, RULES, ACTIONS), settings, p.rule_parameters)
     start = initial_weight(theta, p.n_afferents, p.rate, p.tau_m, p.start_distance)
     if start.max() > 1:
         _log.warning("the first weight is %.3g > 1: threshold is too high for this input", start.max())
@@ -67,7 +72,10 @@ def learn(params, run, theta, w_out) -> Outcome:
         v_step=V_STEP,
     )
     first = _restore(run.restored, state, recording)
-    parts = [_Part(a, b, run, source, patterns, state) for a, b in _shares(shape[0], run.threads)]
+    digest = own.sha256 if own else ""
+    if run.restored is not None and str(run.restored["input_sha256"]) != digest:
+        raise ValueError(f"{p.spikes} has changed since the checkpoint was written")
+    parts = [_Part(a, b, run, source, own or patterns, state) for a, b in _shares(shape[0], run.threads)]
     note = ""
     with ThreadPoolExecutor(len(parts)) as pool:
         spread = pool.map if len(parts) > 1 else map
@@ -80,15 +88,21 @@ def learn(params, run, theta, w_out) -> Outcome:
                 recording.add_v(k, np.concatenate([v for _, v in steps]))
             if recording.end_period(k, state["weights"]):
                 note = f"{np.nanmean(recording.latest('hit')):.2f} spikes per pattern"
-            run.tick(lambda k=k: _snapshot(state, recording, k + 1), LEARNING * (k + 1) / p.n_periods, note)
-    return Outcome(theta, w_out, source, patterns, state, recording)
+            run.tick(lambda k=k: _snapshot(state, recording, k + 1, digest), LEARNING * (k + 1) / p.n_periods, note)
+    return Outcome(theta, w_out, source, patterns, state, recording, digest)
 
 
-def _snapshot(state, recording, period, **more):
+def no_patterns(n_runs, n_patterns):
+    """Stands for patterns where the input is the user's own: nobody knows them."""
+    empty = np.zeros((n_runs, n_patterns, 0), np.int64)
+    return Patterns(empty, empty.astype(np.int32), np.zeros((n_runs, n_patterns), np.int64))
+
+
+def _snapshot(state, recording, period, digest, **more):
     """All that is needed to go on after `period` periods, as a flat dict of arrays."""
     neurons = {f"neurons.{name}": array for name, array in state.items()}
     recorded = {f"recorded.{name}": array for name, array in recording.state().items()}
-    return neurons | recorded | {"period": np.int64(period)} | more
+    return neurons | recorded | {"period": np.int64(period), "input_sha256": np.array(digest)} | more
 
 
 def _restore(snapshot, state, recording):
@@ -110,17 +124,23 @@ def _shares(n_runs, threads):
 class _Part:
     """The runs `first` to `last` - 1, which one thread takes through input and neurons: views of their state."""
 
-    def __init__(self, first, last, run, source, patterns, state):
+    def __init__(self, first, last, run, source, given, state):
+        """`given`: the frozen patterns, or the user's own spikes."""
         self.first, self.seeds, self.source = first, run.seeds[first:last], source
-        self.patterns = Patterns(*(a[first:last] for a in patterns))
+        self.own = given if isinstance(given, OwnSpikes) else None
+        self.patterns = None if self.own else Patterns(*(a[first:last] for a in given))
         self.state = {name: array[first:last] for name, array in state.items()}
         self.threads = max(run.threads // len(run.seeds), 1)  # left for the neurons where runs are few
         self.chunk = None
 
     def step(self, k, p, lif, rule, period_s, grid):
         """Period `k`: output spikes (run, neuron, time), and V at the times `grid` or None."""
-        chunk = fill_period(self.seeds, self.source, self.patterns, k, fresh_pattern=p.fresh_pattern, out=self.chunk)
-        self.chunk, v = chunk, None
+        v, chunk = None, self.chunk
+        if self.own:
+            chunk = self.own.fill(k, len(self.seeds))
+        else:
+            chunk = fill_period(self.seeds, self.source, self.patterns, k, fresh_pattern=p.fresh_pattern, out=chunk)
+            self.chunk = chunk
         if p.clock_step:
             spikes = advance_clock(self.state, *chunk, lif, rule, dt=p.clock_step, stop=(k + 1) * period_s)
         elif grid is None:
@@ -133,10 +153,11 @@ class _Part:
 def probe(params, run, outcome):
     """Signal-to-noise ratio of the final weights: dict of `v_noise_mean`, `v_noise_std` (R, M), `v_max` (R, M, P).
 
-    Empty if ``probe_duration`` is 0. The presentations follow those of learning: other periods, other draws.
+    Empty if ``probe_duration`` is 0, or the input is the user's own. The presentations follow those of learning: other
+    periods, other draws.
     """
     p = params
-    if not p.probe_duration:
+    if not p.probe_duration or p.spikes:
         return {}
     n_runs, n_neurons = outcome.state["weights"].shape[:2]
     found = {name: np.full((n_runs, n_neurons), np.nan) for name in ("v_noise_mean", "v_noise_std")}
@@ -152,7 +173,8 @@ def probe(params, run, outcome):
         return mean, std, _peaks(params, run.seeds[r], outcome, r, weights)
 
     def snapshot(r):
-        return _snapshot(outcome.state, outcome.recording, p.n_periods, probed=np.int64(r + 1), **found)
+        probed = np.int64(r + 1)
+        return _snapshot(outcome.state, outcome.recording, p.n_periods, outcome.input_sha256, probed=probed, **found)
 
     pool = ThreadPoolExecutor(run.threads)
     try:
@@ -201,6 +223,8 @@ def result(params, run, outcome, probed, known) -> Result:
     for name, value in known.items():
         text = f"theory of the ideal detector: {name}"
         r.add(f"theory_{name}", value, units="s" if name == "t_peak" else "1", long_name=text)
+    if p.spikes:
+        r.add("input_sha256", outcome.input_sha256, (), "1", "of the times and units that were read")
     _add_detection(r, outcome.recording.detection(p.n_periods - p.n_recorded, p.n_periods))
     _add_weights(r, p, outcome)
     _add_recording(r, outcome.recording)

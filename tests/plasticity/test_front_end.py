@@ -73,6 +73,12 @@ def test_filters_of_several_sizes_and_shared_kernels_equal_the_slow_ones():
     np.testing.assert_allclose(front_end.filter_images(images / 255, bank, padding=3, threshold=20, scale=255), out)
 
 
+def test_a_response_at_the_threshold_stays():
+    image = np.full((1, 2, 2), 10.0)
+    for threshold, kept in ((10, 10), (10.01, 0)):
+        assert (front_end.filter_images(image, [np.array([[1.0]])], threshold=threshold) == kept).all()
+
+
 def test_abs_comes_after_the_threshold():
     image = np.full((1, 3, 3), 10.0)
     out = front_end.filter_images(image, [np.array([[-1.0]])], threshold=-5, use_abs=True)

@@ -128,37 +128,81 @@ class Result:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            self._write(temporary, compress)
-            with temporary.open("rb") as handle:
+            with temporary.open("w+b", buffering=0) as handle:
+                self._write(handle, compress)
                 os.fsync(handle.fileno())
             temporary.replace(path)
+        except OSError as error:
+            what = "the file that was there is unchanged" if path.exists() else "no file was made"
+            raise OSError(f"{path} cannot be written: {error.strerror or error}; {what}") from error
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
         return path
 
-    def _write(self, path, compress):
+    def _write(self, handle, compress):
         import h5py
 
-        with h5py.File(path, "w", libver=("earliest", "v110")) as f:
-            head = {"Conventions": "FirstSpike-1 CF-1.11", "format_version": FORMAT_VERSION, "kind": self.kind}
-            head |= {"title": self.title, "references": self.references, "status": self.status}
-            f.attrs.update(head | {"content_sha256": self.content_sha256})
-            f.create_group("parameters").attrs["json"] = _canonical(self.parameters)
-            f.create_group("provenance").attrs.update(self.provenance)
-            for dim, n in sorted(self.sizes().items()):
-                if dim not in self.arrays:
-                    scale = f.create_dataset(dim, (n,), ">f4", track_times=False)
-                    scale.make_scale(f"{_NO_VARIABLE}{n:10d}")
-            for name, array in sorted(self.arrays.items()):
-                _write_array(f, name, array, compress)
-            for name, array in self.arrays.items():
-                if array.dims == (name,):
-                    f[name].make_scale(name)
-            for name, array in self.arrays.items():
-                if array.dims != (name,):
-                    for axis, dim in enumerate(array.dims):
-                        f[name].dims[axis].attach_scale(f[dim])
+        sink = _Sink(handle)
+        try:
+            with h5py.File(sink, "w", libver=("earliest", "v110")) as f:
+                self._fill(f, compress)
+        finally:
+            if sink.error:
+                raise sink.error
+
+    def _fill(self, f, compress):
+        head = {"Conventions": "FirstSpike-1 CF-1.11", "format_version": FORMAT_VERSION, "kind": self.kind}
+        head |= {"title": self.title, "references": self.references, "status": self.status}
+        f.attrs.update(head | {"content_sha256": self.content_sha256})
+        f.create_group("parameters").attrs["json"] = _canonical(self.parameters)
+        f.create_group("provenance").attrs.update(self.provenance)
+        for dim, n in sorted(self.sizes().items()):
+            if dim not in self.arrays:
+                scale = f.create_dataset(dim, (n,), ">f4", track_times=False)
+                scale.make_scale(f"{_NO_VARIABLE}{n:10d}")
+        for name, array in sorted(self.arrays.items()):
+            _write_array(f, name, array, compress)
+        for name, array in self.arrays.items():
+            if array.dims == (name,):
+                f[name].make_scale(name)
+        for name, array in self.arrays.items():
+            if array.dims != (name,):
+                for axis, dim in enumerate(array.dims):
+                    f[name].dims[axis].attach_scale(f[dim])
+
+
+class _Sink:
+    """An open file, for the HDF5 library to write to, that keeps the first error (disk full) and takes all else.
+
+    The library does not survive a failing write: it leaves objects that cannot be closed, and may crash at exit.
+    """
+
+    def __init__(self, handle):
+        self.handle, self.error = handle, None
+        self.seek, self.tell, self.flush = handle.seek, handle.tell, handle.flush
+
+    def _try(self, method, *args):
+        try:
+            return method(*args)
+        except OSError as error:
+            self.error = self.error or error
+
+    def write(self, data):
+        view = memoryview(data).cast("B")
+        while view and not self.error:
+            n = self._try(self.handle.write, view)
+            view = view[n:] if n else view
+        return len(data)
+
+    def truncate(self, size=None):
+        return self._try(self.handle.truncate, size)
+
+    def read(self, size=-1):
+        return self.handle.read(size)
+
+    def readinto(self, buffer):
+        return self.handle.readinto(buffer)
 
 
 def _canonical(parameters) -> str:

@@ -23,6 +23,7 @@ def save_checkpoint(path, state: dict, parameters: dict, done: float) -> None:
     """Publish `state` (name -> array) of a run with these parameters that has come to the fraction `done`."""
     result = Result("checkpoint", parameters=parameters, status="checkpoint")
     result.add("done", float(done), (), "1", "fraction of the run")
+    result.add("names", list(state) or [""], ("names",), "1", "the state's arrays in their order")
     for name, value in state.items():
         shape = getattr(value, "shape", ())
         result.add(f"state.{name}", value, tuple(f"{name}.{i}" for i in range(len(shape))), "1", name)
@@ -41,7 +42,7 @@ def load_checkpoint(path, parameters: dict) -> dict:
     different = [line for line in differences(found, wanted) if line.startswith("parameter ")]
     if different:
         raise ResultError(f"{path} belongs to another run (its value | this run's): {'; '.join(different)}")
-    return {k.removeprefix("state."): a.data for k, a in found.arrays.items() if k.startswith("state.")}
+    return {name: found[f"state.{name}"] for name in found["names"] if name}
 
 
 class Locked(RuntimeError):

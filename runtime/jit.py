@@ -37,7 +37,8 @@ DEPENDS = {
     "plasticity/waves": ("runtime", "plasticity/rules"),
 }
 _ALL = ("plasticity", "theory", "sims", "datasets", "runtime")
-_NO_KERNELS = {"params.py", "progress.py", "results.py", "run.py"}  # of runtime: no kernel imports them
+#: of runtime: no kernel imports them
+_NO_KERNELS = {"checkpoint.py", "params.py", "progress.py", "provenance.py", "results.py", "run.py"}
 
 
 @cache
@@ -86,15 +87,41 @@ def clear_cache() -> int:
 
 def _compile(function, options, folder):
     options = {"error_model": "numpy", "nogil": True, **options}
-    dispatcher = numba.njit(**options)(function)
+    dispatcher = _without_literals(numba.njit(**options)(function))
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(folder)
     try:
         dispatcher.enable_caching()
+        dispatcher._cache.save_overload = _if_possible(dispatcher._cache.save_overload)
     except RuntimeError:  # a function without a source file (typed at a prompt) is compiled anew in each process
         pass
     finally:
         numba.config.CACHE_DIR = before
+    return dispatcher
+
+
+def _if_possible(save):
+    """Without room or right to write to the cache, a kernel is compiled anew in each process."""
+
+    def try_to_save(*args):
+        try:
+            save(*args)
+        except OSError:
+            pass
+
+    return try_to_save
+
+
+def _without_literals(dispatcher):
+    """Let calls from other kernels see the type of an argument, not its value.
+
+    Numba would compile a kernel once more for each literal it is called with (a ``0`` that later becomes a count);
+    inlined code loses nothing, LLVM still knows the constant.
+    """
+    template = dispatcher.get_call_template
+    dispatcher.get_call_template = lambda args, kws: template(
+        tuple(numba.types.unliteral(a) for a in args), {k: numba.types.unliteral(a) for k, a in kws.items()}
+    )
     return dispatcher
 
 

@@ -161,7 +161,8 @@ def _one_period(keys, period, pattern, size, gap, n, times, units, work):
         count = pooled(split(keys[3, 0], keys[3, 1], period), length, gap, n, 0, t, u, 0, work[:2])
     else:
         count = pattern[0].size
-        t[:count], u[:count] = pattern
+        for i in range(count):  # assigning slices would compile numba's text functions for an error message: seconds
+            t[i], u[i] = pattern[0][i], pattern[1][i]
     # One stretch of 4T of padding: its first half lies before the pattern, its second half behind it.
     key = split(keys[1, 0], keys[1, 1], period)
     total = pooled(key, 4 * half, gap, n, -2 * half, t, u, count, work[:2]) if count >= 0 else -1

@@ -34,7 +34,8 @@ def steps(state, spikes, theta, rows, q, d_threshold, dt, first, stop, out):
     for r in range(state.weights.shape[0]):
         for m in range(state.weights.shape[1]):
             w, v, bar, p = state.weights[r, m], state.v[r, m], state.adapt[r, m], rows[m]
-            trace[:] = state.trace[r]  # x at step `first` times scale = 1
+            for i in range(trace.size):
+                trace[i] = state.trace[r, i]  # x at step `first` times scale = 1
             y, scale, j = state.post[r, m], 1.0, 0
             for k in range(first, stop):
                 v *= q_m

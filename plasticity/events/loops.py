@@ -299,7 +299,8 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
         elif b == 0:  # the run's own state; the other blocks end with the same trace
             state.growth[r] = g
             if n_blocks > 1:
-                state.trace[r, :] = trace
+                for i in range(trace.size):  # assigning the slice would compile numba's text functions: seconds
+                    state.trace[r, i] = trace[i]
             if count:
                 state.time[r] = chunk.times[r, count - 1]
     return unfinished, found

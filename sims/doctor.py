@@ -38,15 +38,15 @@ def _tiny_run():
 def command(clear_cache, as_json):  # noqa: D103
     from .. import __version__
     from ..datasets.store import root
-    from ..runtime.jit import cache_folder, clear_cache
+    from ..runtime import jit
     from ..runtime.provenance import cpu_model, usable_cores
 
-    folder = cache_folder()
+    folder = jit.cache_folder()
     report = {"firstspike": __version__, **_versions(), "cpu": cpu_model(), "cores": usable_cores()}
     report |= {"kernel_cache": str(folder.parent), "data_folder": str(root())}
     report["free_disk_gb"] = round(shutil.disk_usage(folder.anchor or ".").free / 1e9, 1)
     if clear_cache:
-        report["cache_freed_mb"] = round(clear_cache() / 1e6, 1)
+        report["cache_freed_mb"] = round(jit.clear_cache() / 1e6, 1)
     report["tiny_run_sha256"], report["threads_agree"] = _tiny_run()
     if as_json:
         click.echo(json.dumps(report))

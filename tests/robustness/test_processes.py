@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import firstspike
+from firstspike.runtime.jit import cache_folder
 
 ROOT = Path(firstspike.__file__).parent
 
@@ -89,6 +90,17 @@ def test_nothing_is_written_and_nobody_is_called(args, guarded):
     done = guarded("-m", "firstspike", *args.split())
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_doctor_deletes_nothing_unless_asked(guarded):
+    other = cache_folder().parent / ("0" * 16)
+    other.mkdir(parents=True, exist_ok=True)
+    (other / "kernel.nbc").write_bytes(b"machine code of another version")
+    try:
+        assert guarded("-m", "firstspike", "doctor").returncode == 0
+        assert (other / "kernel.nbc").exists()
+    finally:
+        shutil.rmtree(other, ignore_errors=True)
 
 
 SCRIPT = """

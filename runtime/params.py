@@ -12,7 +12,7 @@ import types
 import typing
 from dataclasses import MISSING, field, fields, replace
 
-__all__ = ["as_dict", "check", "describe", "from_dict", "param", "quantity", "update"]
+__all__ = ["allowed", "as_dict", "check", "describe", "from_dict", "param", "quantity", "update"]
 
 _PREFIX = {"n": -9, "u": -6, "µ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}  # powers of ten
 _PREFIXED = ("s", "Hz", "V", "m", "A", "B")
@@ -134,6 +134,11 @@ def update(params, settings: dict):
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"{key}: {error}") from None
     return check(replace(params, **new))
+
+
+def allowed(meta) -> str:
+    """The range of a field as text, from its metadata; empty if it has none."""
+    return _range_text(meta, "1")
 
 
 def _range_text(meta, unit):

@@ -20,7 +20,7 @@ MAY = {room: set(others) for room, others in DEPENDS.items()} | {
     "plasticity/learners": {"runtime", "plasticity/rules", "plasticity/events", "plasticity/waves"},
     "sims": {"runtime", "theory", "datasets", "plasticity"},
 }
-ONLY_SIMS = {"results", "run", "progress"}
+ONLY_SIMS = {"results", "run", "progress", "checkpoint", "provenance"}
 
 
 def room(path):

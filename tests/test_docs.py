@@ -1,0 +1,37 @@
+"""What the documents claim and a machine can check: tables made from the code, links, files that are named."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import firstspike
+
+ROOT = Path(firstspike.__file__).parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def test_parameter_tables_are_those_of_the_code():
+    spec = importlib.util.spec_from_file_location("parameter_tables", ROOT / "tools" / "parameters.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "parameters.md").read_text() == module.document(), "run python tools/parameters.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_and_pictures_exist(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_in_the_documents_exist(page):
+    from firstspike.cli import _GROUPS, _load_root
+    from firstspike.sims.experiments import EXPERIMENTS
+
+    for group, name in re.findall(r"firstspike (sim|train|theory|data|results) ([a-z][\w-]*)", page.read_text()):
+        known = set(_load_root(group).table)
+        assert name in known, f"{page.name}: firstspike {group} {name}"
+    assert set(_GROUPS) >= {group for group, *_ in EXPERIMENTS.values()}

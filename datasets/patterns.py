@@ -191,14 +191,22 @@ def _one_period(keys, period, pattern, size, gap, n, times, units, work):
 
 
 @kernel
-def _periods(keys, period, patterns, size, gap, n, times, units, counts):
+def _periods(keys, first, last, patterns, size, gap, n, chunk):
+    times, units, counts = chunk
     ticks, names, number = patterns
-    p, most = period % ticks.shape[1], size[4]
+    most = size[4]
     lists = np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.uint64), np.empty(most, np.uint64)
     work = np.empty(BLOCK, np.uint64), np.empty(BLOCK, np.int64), *lists, np.empty(4 * most + 18, np.int32)
     for r in range(times.shape[0]):
-        pattern = ticks[r, p, : number[r, p]], names[r, p, : number[r, p]]
-        counts[r] = _one_period(keys[r], period, pattern, size, gap, n, times[r], units[r], work)
+        counts[r] = 0
+        for period in range(first, last):
+            p, k = period % ticks.shape[1], counts[r]
+            pattern = ticks[r, p, : number[r, p]], names[r, p, : number[r, p]]
+            more = _one_period(keys[r], period, pattern, size, gap, n, times[r, k:], units[r, k:], work)
+            if more < 0:
+                counts[r] = -1
+                break
+            counts[r] += more
 
 
 def frozen_patterns(seeds, params: PatternInput) -> Patterns:
@@ -232,8 +240,10 @@ def frozen_patterns(seeds, params: PatternInput) -> Patterns:
     return Patterns(ticks, units, counts)
 
 
-def fill_period(seeds, params: PatternInput, patterns: Patterns, period: int, *, fresh_pattern=False, out=None):
-    """Input of one period of R runs, on [period T_p, (period + 1) T_p).
+def fill_period(
+    seeds, params: PatternInput, patterns: Patterns, period: int, *, n_periods=1, fresh_pattern=False, out=None
+):
+    """Input of one period (or `n_periods`) of R runs, on [period T_p, (period + n_periods) T_p).
 
     Parameters
     ----------
@@ -244,7 +254,9 @@ def fill_period(seeds, params: PatternInput, patterns: Patterns, period: int, *,
     patterns : Patterns
         Of :func:`frozen_patterns` with the same seeds.
     period : int
-        Number of the period, from 0; pattern number `period` mod P is shown.
+        Number of the (first) period, from 0; pattern number `period` mod P is shown.
+    n_periods : int
+        So many in one chunk: the same spikes as one by one, with less work around them and the neurons' state in cache.
     fresh_pattern : bool
         Negative control: show a new random pattern instead, that never returns.
     out : tuple, optional
@@ -263,7 +275,9 @@ def fill_period(seeds, params: PatternInput, patterns: Patterns, period: int, *,
     params.check()
     if patterns.counts.shape != (len(seeds), params.n_patterns):
         raise ValueError(f"patterns must be of {len(seeds)} runs x {params.n_patterns}, got {patterns.counts.shape}")
-    if not 0 <= period < LATEST / params.period - 1:
+    if n_periods < 1:
+        raise ValueError(f"n_periods must be >= 1, got {n_periods}")
+    if not 0 <= period < LATEST / params.period - n_periods:
         raise ValueError(f"period must be >= 0 and end before {LATEST:.0f} s, got {period}")
     n, rate = int(params.n_afferents), params.rate
     # Room for a pattern and all its padding, whatever the lags will leave of it.
@@ -271,8 +285,9 @@ def fill_period(seeds, params: PatternInput, patterns: Patterns, period: int, *,
     size = in_ticks(params.period), in_ticks(params.duration), in_ticks(params.jitter), int(fresh_pattern), most
     if (size[1] + 2 * size[2]).bit_length() + most.bit_length() > 62:
         raise ValueError(f"duration is too long for so many spikes: {params.duration} s with about {most} a period")
-    random_part = max(params.period - params.duration - 2 * params.jitter, 0.0)
-    chunk = room(len(seeds), capacity(n * rate * random_part) + most, out)
-    _periods(keys_of(tuple(seeds), _STREAMS), int(period), tuple(patterns), size, mean_gap(n, rate), n, *chunk)
+    fresh_part = max(params.period - params.duration + 2 * params.jitter, 0.0)  # random, and all padding
+    capacities = capacity(n_periods * n * rate * fresh_part) + n_periods * patterns.ticks.shape[2]
+    chunk, last = room(len(seeds), capacities, out), int(period) + int(n_periods)
+    _periods(keys_of(tuple(seeds), _STREAMS), int(period), last, tuple(patterns), size, mean_gap(n, rate), n, chunk)
     checked(chunk[2])
     return chunk

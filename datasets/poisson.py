@@ -27,6 +27,7 @@ LATEST = 2**52 * TICK  # s (7 h): times are exact integers in a float64
 BLOCK = 128  # spikes drawn at a time
 
 _FRACTION = 8  # bits of a TICK kept in the sum of gaps
+_CLOSE = 2.0**_FRACTION + 1  # gaps that may leave two spikes in one TICK
 _TWO51, _TWO52 = 2.0**51, 2.0**52
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)  # as in runtime.rng, step of the counter
 _TWO52_BITS, _ONE_BITS, _MANTISSA = (np.uint64(b) for b in (0x433 << 52, 0x3FF << 52, (1 << 52) - 1))
@@ -53,7 +54,8 @@ def draw(k0, k1, counter, out):
     """``bits(k0, k1, counter + i)`` for all i; in two passes, which is how the vectoriser likes it."""
     z = k0 + np.uint64(counter) * _GAMMA
     for i in range(out.size):
-        out[i] = mix(z + np.uint64(i) * _GAMMA)
+        out[i] = mix(z)
+        z += _GAMMA
     for i in range(out.size):
         out[i] = mix(out[i] ^ k1)
 
@@ -87,14 +89,14 @@ def pooled(key, length, gap, n, origin, ticks, units, pos, work):
     if not gap < np.inf:
         return pos
     random, gaps = work
-    first, time, counter, number, close = pos, np.int64(0), 0, np.uint64(n), 0
+    first, time, counter, number, close = pos, np.int64(0), 0, np.uint64(n), False
     while pos + BLOCK <= ticks.size:
         draw(key[0], key[1], counter, random)
         to, names = ticks[pos : pos + BLOCK], units[pos : pos + BLOCK]
         for i in range(BLOCK):
             g = exponential(random[i]) * gap
+            close |= g < _CLOSE
             gaps[i] = round_below(g if g < _TWO51 else _TWO51)
-            close |= 1 if gaps[i] < 1 << _FRACTION else 0
         for i in range(BLOCK):
             names[i] = np.int32(((random[i] >> _U32) * number) >> _U32)
         for i in range(BLOCK):
@@ -105,7 +107,7 @@ def pooled(key, length, gap, n, origin, ticks, units, pos, work):
         if (time >> _FRACTION) >= length:
             while pos > first and ticks[pos - 1] >= origin + length:
                 pos -= 1
-            if close:  # less than a TICK apart: there may be equal times
+            if close:
                 order_ties(ticks[first:pos], units[first:pos])
             return pos
     return np.int64(-1)

@@ -1,13 +1,14 @@
 """Workload coincidence: model A (2017) as a user runs it, input generated on the way, learning on.
 
 N = 10 000 afferents at 3.2 Hz, pattern of 100 ms once in 400 ms, one neuron (the example with threshold
-1.1**-5 V_max, which never falls silent), eight runs (seeds) in a call, from the first period on. An input event is one
-spike that reaches one neuron. Measured through `fill_period` and `advance`, their checks included.
+1.1**-5 V_max, which never falls silent), four runs (seeds) of 200 periods from the start, one after the other, twenty
+periods in a chunk. An input event is one spike that reaches one neuron. Measured through `fill_period` and `advance`,
+their checks included.
 """
 
 __all__ = ["coincidence"]
 
-_RUNS, _PERIODS = 8, 100
+_RUNS, _PERIODS, _CHUNK = 4, 200, 20
 _THRESHOLD, _WEIGHT, _W_OUT = 252.59567745, 0.46599307, 0.00162475
 
 
@@ -27,16 +28,18 @@ def coincidence(threads=1, repeat=5):
     from ..plasticity.rules.trace import Additive
 
     model = PatternInput(), LIF(tau_m=18e-3, threshold=_THRESHOLD), Additive(a_plus=0.01, w_out=_W_OUT)
-    edges = [_RUNS * i // threads for i in range(threads + 1)]
-    parts = [range(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    parts = [[seed for seed in range(_RUNS) if seed % threads == i] for i in range(min(threads, _RUNS))]
     with ThreadPoolExecutor(len(parts)) as pool:
         spread = pool.map if threads > 1 else map
 
-        def once(periods):
-            counts = np.array(list(spread(lambda seeds: _simulate(seeds, periods, *model, threads > 1), parts)))
-            return counts.sum(axis=0)[:2], counts[:, 2:].max(axis=0)
+        def part(seeds, periods):
+            return np.sum([_simulate([seed], periods, *model, threads > 1) for seed in seeds], axis=0)
 
-        once(2)
+        def once(periods):
+            rows = np.array(list(spread(lambda seeds: part(seeds, periods), parts)))
+            return rows[:, :2].sum(axis=0), rows[:, 2:].max(axis=0)
+
+        once(_CHUNK)
         rows = []
         for _ in range(repeat):
             (events, spikes), seconds = once(_PERIODS)
@@ -74,9 +77,9 @@ def _simulate(seeds, periods, source, lif, rule, wall):
     patterns = frozen_patterns(seeds, source)
     state = init_state(np.full((len(seeds), 1, source.n_afferents), _WEIGHT))
     chunk, events, spikes, making, stepping = None, 0, 0, 0.0, 0.0
-    for k in range(periods):
+    for k in range(0, periods, _CHUNK):
         start = clock()
-        chunk = fill_period(seeds, source, patterns, k, out=chunk)
+        chunk = fill_period(seeds, source, patterns, k, n_periods=_CHUNK, out=chunk)
         middle = clock()
         run, _, _ = advance(state, *chunk, lif, rule)
         making, stepping = making + middle - start, stepping + clock() - middle

@@ -89,29 +89,31 @@ def short_exp(x):
 
 
 @kernel
-def fill_two(before, after, rate_a, rate_b, a, b):
-    """Write exp((after - before) rate) for two rates to `a` and `b`. The value depends on the interval alone."""
+def fill_two(start, times, rate_a, rate_b, a, b):
+    """Write exp(d_j rate) for two rates to `a` and `b`; the value depends on the interval d_j alone."""
     longest = _SHORT / max(abs(rate_a), abs(rate_b))
+    d = times[0] - start
+    a[0] = exp(d * rate_a) if d > longest else short_exp(d * rate_a)
+    b[0] = exp(d * rate_b) if d > longest else short_exp(d * rate_b)
+    before, after, a, b = times[: times.size - 1], times[1:], a[1 : times.size], b[1 : times.size]
     some_long = False
-    for j in range(a.size):
+    for j in range(after.size):
         d = after[j] - before[j]
         some_long |= d > longest
         a[j] = short_exp(d * rate_a)
         b[j] = short_exp(d * rate_b)
     if some_long:
-        for j in range(a.size):
+        for j in range(after.size):
             d = after[j] - before[j]
             a[j] = exp(d * rate_a) if d > longest else a[j]
             b[j] = exp(d * rate_b) if d > longest else b[j]
 
 
 @kernel
-def fill_factors(before, times, rates, factors):
-    """Write the factors (2 or 4, n) of the events at `times`, after an event at `before`."""
-    edge, n = np.array([before]), times.size
+def fill_factors(start, times, rates, factors):
+    """Write the factors (2 or 4, n) of the events at `times`, the first of which follows an event at `start`."""
     for k in range(0, rates.size, 2):
-        fill_two(edge, times[:1], rates[k], rates[k + 1], factors[k, :1], factors[k + 1, :1])
-        fill_two(times[: n - 1], times[1:], rates[k], rates[k + 1], factors[k, 1:n], factors[k + 1, 1:n])
+        fill_two(start, times, rates[k], rates[k + 1], factors[k], factors[k + 1])
 
 
 @kernel

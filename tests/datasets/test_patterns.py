@@ -51,6 +51,16 @@ def test_any_order_any_company_any_memory():
         np.testing.assert_array_equal(a, b)
 
 
+def test_several_periods_in_one_chunk_are_the_same_spikes():
+    patterns = frozen_patterns([0, 1], SMALL)
+    for fresh in (False, True):
+        many = rows(fill_period([0, 1], SMALL, patterns, 2, n_periods=40, fresh_pattern=fresh))
+        single = [rows(fill_period([0, 1], SMALL, patterns, k, fresh_pattern=fresh)) for k in range(2, 42)]
+        for r in (0, 1):
+            for column in (0, 1):
+                np.testing.assert_array_equal(many[r][column], np.concatenate([one[r][column] for one in single]))
+
+
 def test_sorted_and_inside_the_period():
     params = PatternInput(n_afferents=1000, rate=20.0)
     patterns = frozen_patterns(range(4), params)

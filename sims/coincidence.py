@@ -26,7 +26,6 @@ __all__ = ["PRESETS", "Coincidence", "expected", "figure", "memory", "points", "
 
 TITLE = "Coincidence detection: one spiking neuron learns repeating spike patterns by STDP"
 REFERENCES = "doi:10.1016/j.neuroscience.2017.06.032; doi:10.3389/fncom.2018.00074"
-V_STEP = 1e-4  # s between two samples of a recorded V(t), and of the mean response
 MOST_NEURONS = 8  # of which a summary speaks one by one
 _A, _B = "Masquelier 2018, Neuroscience", "Masquelier & Kheradpisheh 2018"
 
@@ -167,6 +166,8 @@ def points(params):
 
 def memory(params, n_seeds) -> int:
     """Bytes that a run needs, roughly: weights, their copies, and recorded potentials."""
+    from .measures.recording import V_STEP
+
     p = params
     n_neurons = len(p.threshold) * len(p.w_out) if p.layout == "grid" else max(len(p.threshold), len(p.w_out))
     cells = n_seeds * n_neurons

@@ -18,11 +18,10 @@ from ...plasticity.rules.trace import ACTIONS, RULES
 from ...runtime.params import as_dict
 from ...runtime.results import Result
 from ...theory.stdp_drift import initial_weight
-from ..coincidence import V_STEP
 from ..own_spikes import OwnSpikes
 from .detection import EDGE, Schedule, convergence, pattern_counts, pattern_weights, weight_histogram
 from .probe import noise, response
-from .recording import CURVES, Recording
+from .recording import CURVES, V_STEP, Recording
 
 __all__ = ["Outcome", "learn", "probe", "result", "summarise"]
 

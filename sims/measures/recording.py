@@ -8,7 +8,9 @@ import numpy as np
 
 from .detection import EDGE, convergence, detection
 
-__all__ = ["CURVES", "Recording", "window_starts"]
+__all__ = ["CURVES", "V_STEP", "Recording", "window_starts"]
+
+V_STEP = 1e-4  # s between two samples of a recorded V(t), and of the mean response
 
 #: learning curves: name -> unit, what it is over the periods since the last point
 CURVES = {

@@ -17,7 +17,7 @@ SMALL = dict(n_afferents=500, rate=8.0, n_periods=8, n_recorded=4, probe_duratio
 
 
 def small(seed=0, seeds=2, **settings):
-    return firstspike.run("coincidence", seed=seed, seeds=seeds, **{**SMALL, **settings})
+    return firstspike.run("coincidence", "masquelier2017", seed=seed, seeds=seeds, **{**SMALL, **settings})
 
 
 def selective_mean(result, name, neuron):
@@ -224,5 +224,5 @@ def test_summary_has_the_keys_of_the_expectation():
         r = small(**settings)
         found = coincidence.summary(r)
         flat = {f"{k}.{s}" if s else k for k, v in found.items() for s in (v if isinstance(v, dict) else [""])}
-        p = parameters.update(coincidence.PRESETS["quick"], {**SMALL, **settings})
+        p = parameters.update(coincidence.PRESETS["masquelier2017"], {**SMALL, **settings})
         assert set(coincidence.expected(p)) <= flat

@@ -19,7 +19,18 @@ from ..datasets.catalog import CATALOG
 from ..plasticity.learners.sdnn_params import SDNNParams
 from ..runtime.params import param
 
-__all__ = ["FIGURES", "PRESETS", "Digits", "expected", "figure", "filters", "preset_for", "simulate", "summary"]
+__all__ = [
+    "FIGURES",
+    "PRESETS",
+    "Digits",
+    "expected",
+    "figure",
+    "filters",
+    "network",
+    "preset_for",
+    "simulate",
+    "summary",
+]
 
 TITLE = "Digits: a convolutional STDP network with a linear readout"
 REFERENCES = "doi:10.1016/j.neunet.2017.12.005; doi:10.3389/fnins.2019.00625"
@@ -107,7 +118,8 @@ def preset_for(settings: dict) -> str:
     return "digits" if settings.get("data") == "digits" else "mnist"
 
 
-def _network(params, **changes):
+def network(params: Digits, **changes):
+    """An unfitted SDNN with these parameters and `changes`, such as ``random_state``."""
     from ..plasticity.learners.sdnn import SDNN
 
     values = {f.name: getattr(params, f.name) for f in fields(SDNNParams) if f.name != "random_state"}
@@ -116,7 +128,7 @@ def _network(params, **changes):
 
 def filters(params: Digits) -> list:
     """Kernels of the front end, one for each input map."""
-    return _network(params)._kernels(params)
+    return network(params)._kernels(params)
 
 
 def simulate(params: Digits, run):
@@ -129,7 +141,7 @@ def simulate(params: Digits, run):
 
     def make(seed, trained=True):
         epochs = params.epochs if trained else (0,) * len(params.maps)
-        return _network(params, random_state=seed, epochs=epochs)
+        return network(params, random_state=seed, epochs=epochs)
 
     out = training.train(make, data, readouts, run, params.controls)
     result = Result("training", TITLE, REFERENCES)
@@ -181,15 +193,16 @@ def _add_networks(result, learners, params):
 def expected(params: Digits) -> dict[str, float]:
     """What was found before with exactly these parameters (empty where nothing was)."""
     for name, preset in PRESETS.items():
-        if params == preset:
-            return _REFERENCE.get(name, {})
+        if replace(params, controls=preset.controls) == preset:
+            known = _REFERENCE.get(name, {})
+            return {k: v for k, v in known.items() if params.controls or not k.startswith("controls.")}
     return {}
 
 
 def summary(result) -> dict:
     """Measured numbers: means over seeds, controls beside them, learning health of each layer."""
     from .measures.confusion import standard_error
-    from .measures.health import line
+    from .measures.health import advice
 
     p, accuracy = result.parameters, result["accuracy"]
     out = {
@@ -213,7 +226,7 @@ def summary(result) -> dict:
     for i, n_maps in enumerate(p["maps"]):
         numbers = {k.removeprefix("health."): float(result[k][:, i].mean()) for k in keys}
         out[f"layer{i + 1}"] = numbers
-        layers[f"layer{i + 1}"] = line(numbers, n_maps, p["epochs"][i])
+        layers[f"layer{i + 1}"] = advice(numbers, n_maps, p["epochs"][i])
     return out | {"health": layers}
 
 

@@ -32,7 +32,7 @@ def test_bundled_digits_are_learnt_and_controls_are_worse(bundled):
     assert set(s["health"]) == {"layer1", "layer2"} and s["health"]["layer1"].startswith("healthy")
     for key, value in digits.expected(PRESETS["digits"]).items():
         measured = s["controls"][key.removeprefix("controls.")] if "." in key else s[key]
-        assert measured == pytest.approx(value, abs=0.012 if key == "accuracy" else 0.06), key
+        assert measured == pytest.approx(value, abs=0.012 if key == "accuracy" else 0.12), key
 
 
 def test_result_holds_what_is_needed_to_go_on_from_it(bundled, tmp_path):
@@ -46,7 +46,7 @@ def test_result_holds_what_is_needed_to_go_on_from_it(bundled, tmp_path):
     from firstspike.datasets import load
     from firstspike.sims.measures.readout import fit_readout
 
-    net = digits._network(p, random_state=1).set_weights([back[f"conv{i}.weight"][0] for i in (1, 2)])
+    net = digits.network(p, random_state=1).set_weights([back[f"conv{i}.weight"][0] for i in (1, 2)])
     (x, y), (test, labels) = load("digits", "train"), load("digits", "test")
     np.testing.assert_array_equal(labels, back["labels"])
     machine = fit_readout(net.transform(x), y, back["readout_c"][0], seed=1)
@@ -82,6 +82,14 @@ def test_summary_is_a_json_document():
     document = json.loads(json.dumps(_plain(digits.summary(result))))
     assert {"accuracy", "n_train", "n_test", "images_per_second", "controls", "train_seconds"} <= set(document)
     assert set(document["controls"]) == {"untrained", "permuted", "permuted_last", "raw_pixels"}
+
+
+def test_expected_numbers_belong_to_presets_only():
+    from dataclasses import replace
+
+    assert digits.expected(PRESETS["mnist"]) == {"accuracy": 0.962, "controls.raw_pixels": 0.88}
+    assert digits.expected(replace(PRESETS["mnist"], controls=False)) == {"accuracy": 0.962}
+    assert digits.expected(replace(PRESETS["mnist"], n_train=5000)) == {}
 
 
 def test_preset_follows_the_data():

@@ -105,19 +105,17 @@ GOOD = dict(dead_maps=0, win_share=0.05, saturation=1.0, without_winner=0.0, mea
     ("change", "word"),
     [
         ({}, "healthy"),
-        ({"convergence": 0.02}, "more passes"),
-        ({"dead_maps": 10}, "10 of 32 maps never win"),
-        ({"win_share": 0.5}, "one map has 50% of the wins"),
-        ({"without_winner": 0.2}, "lower the threshold"),
+        ({"convergence": 0.02}, "w(1-w) still 0.02: more passes"),
+        ({"dead_maps": 10}, "10 of 32 maps dead"),
+        ({"dead_maps": 3}, "healthy"),
+        ({"win_share": 0.5}, "one map wins 50%"),
+        ({"without_winner": 0.2}, "20% without winner: lower the threshold"),
         ({"mean_step": 0.1}, "raise the threshold"),
         ({"mean_step": float("nan")}, "healthy"),
     ],
 )
 def test_health_names_the_trouble(change, word):
-    numbers = GOOD | change
-    assert word in health.advice(numbers, 32)
-    line = health.line(numbers, 32)
-    assert line.startswith(health.advice(numbers, 32)) and "\n" not in line
+    assert word in health.advice(GOOD | change, 32)
 
 
 def test_health_of_an_untrained_layer():

@@ -40,11 +40,11 @@ def make_input(n_periods):
 
 
 def run_firstspike(step, unit, duration, repeat):
-    """Seconds of each run, output times, final weights; input in chunks of 0.4 s as in `sim coincidence`."""
+    """Seconds of each run, output times, final weights; input in chunks of about 8 s."""
     from firstspike.plasticity.events import LIF, advance, init_state
     from firstspike.plasticity.rules.trace import Additive
 
-    edges = np.searchsorted(step, np.arange(0, round(duration / DT) + 1, 4000))
+    edges = np.searchsorted(step, np.linspace(0, round(duration / DT), max(round(duration / 8.0), 1) + 1))
     chunks = [
         ((step[a:b] * DT)[None], unit[a:b].astype(np.int32)[None], np.array([b - a]))
         for a, b in zip(edges[:-1], edges[1:], strict=True)

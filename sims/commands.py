@@ -236,7 +236,8 @@ def print_summary(measured: dict, expected: dict, file=None) -> None:
             value = value.get(part) if isinstance(value, dict) else value
             row += [_number(value), _number(expected.get(f"{name}.{part}" if part else name))]
         rows.append(row)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    short = [[cell if i == 0 or len(cell) <= 24 else "" for i, cell in enumerate(row)] for row in rows]  # not sentences
+    widths = [max(len(row[i]) for row in short) for i in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
         click.echo("  ".join(cells).rstrip(), file=file or sys.stdout)

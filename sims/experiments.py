@@ -144,7 +144,24 @@ def _finished(out, stored, resume):
     different = [line for line in different if line.startswith("parameter ")]
     if different:
         raise ResultError(f"{out} is of another run (its value | this run's): {'; '.join(different)}")
+    _tidy(out, stored)
     return found
+
+
+def _tidy(out, stored=None):
+    """Remove what killed processes have left beside `out` (its lock is ours); its checkpoint if it is of `stored`."""
+    from ..runtime.checkpoint import checkpoint_path, load_checkpoint
+    from ..runtime.results import ResultError
+
+    checkpoint = checkpoint_path(out)
+    for stale in (*out.parent.glob(f".{out.name}.*.tmp"), *out.parent.glob(f".{checkpoint.name}.*.tmp")):
+        stale.unlink(missing_ok=True)
+    if stored is not None and checkpoint.exists():
+        try:
+            load_checkpoint(checkpoint, stored)
+        except ResultError:  # of another run, begun with --force
+            return
+        checkpoint.unlink()
 
 
 def _prepare(out, context, stored, force, resume):
@@ -152,8 +169,7 @@ def _prepare(out, context, stored, force, resume):
     from ..runtime.checkpoint import checkpoint_path, load_checkpoint
 
     checkpoint = checkpoint_path(out)
-    for stale in (*out.parent.glob(f".{out.name}.*.tmp"), *out.parent.glob(f".{checkpoint.name}.*.tmp")):
-        stale.unlink(missing_ok=True)  # of a process that was killed: the lock is ours
+    _tidy(out)
     if not checkpoint.exists():
         return
     if resume:

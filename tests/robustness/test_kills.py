@@ -161,3 +161,21 @@ def test_two_processes_may_fill_one_empty_cache(tmp_path):
         assert said[0][0] == said[1][0] and said[0][0].startswith("295.0"), said
         assert not said[0][1] and not said[1][1]
     assert list(Path(tmp_path / "cache").rglob("*.nbc"))
+
+
+def test_a_run_killed_between_result_and_checkpoint_is_tidied_up(tmp_path):
+    """Its result is there and whole, beside a checkpoint and a temporary that nobody needs."""
+    from firstspike.runtime.checkpoint import load_checkpoint, save_checkpoint
+
+    out = tmp_path / "a.h5"
+    made = firstspike.run("coincidence", out=out, **kills.SETTINGS)
+    save_checkpoint(checkpoint_path(out), {}, made.parameters, 0.9)
+    (tmp_path / ".a.h5.123.tmp").write_bytes(b"half")
+    (tmp_path / ".a.ckpt.h5.123.tmp").write_bytes(b"half")
+    with pytest.raises(FileExistsError):
+        firstspike.run("coincidence", out=out, **kills.SETTINGS)
+    again = firstspike.run("coincidence", out=out, resume=True, **kills.SETTINGS)
+    assert again.content_sha256 == made.content_sha256 and [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+    save_checkpoint(checkpoint_path(out), {"x": 1}, made.parameters | {"seed": 9}, 0.9)  # begun with --force
+    firstspike.run("coincidence", out=out, resume=True, **kills.SETTINGS)
+    assert load_checkpoint(checkpoint_path(out), made.parameters | {"seed": 9}) == {"x": 1}

@@ -62,7 +62,7 @@ def read_columns(path, names, max_bytes: int = MAX_BYTES, seconds: float = 60.0)
         request["seconds"] = seconds
         answer = _ask_child(path, request, seconds)
         if "error" in answer:
-            raise DataError(f"{path}: {answer['error']}")
+            raise DataError(f"{path}: {' '.join(str(answer['error']).split())}")
         try:
             files = [np.load(Path(folder) / f"{k}.npy", allow_pickle=False) for k in range(len(names))]
         except (OSError, ValueError, EOFError) as error:

@@ -200,11 +200,11 @@ def _from_hdf5(path, max_bytes):
     time_names = [*_TIMES, *(f"{name}_{unit}" for name in _TIMES for unit in ("s", "ms", "us"))]
     time, unit = read_columns(path, [time_names, list(_UNITS)], max_bytes)
     for what in (time, unit):
-        _check_kind(f"{path}, {what.name}", what.data.dtype, what.data.ndim)
+        _check_kind(f"{path}, {_one_line(what.name)}", what.data.dtype, what.data.ndim)
     per_second = _names(path, [time.name.rpartition("/")[2], "unit"], "datasets")[2]
     if time.units not in ("", "1"):
         if time.units not in _PER_SECOND:
-            raise DataError(f"{path}, {time.name}: unknown unit {time.units[:40]!r} of time")
+            raise DataError(f"{path}, {_one_line(time.name)}: unknown unit {time.units[:40]!r} of time")
         per_second = _PER_SECOND[time.units]
     return time.data, unit.data, per_second, lambda row: f"row {row}"
 
@@ -217,7 +217,7 @@ def _names(path, names, what):
     times = {name: match for name in names if (match := _TIME_NAME.fullmatch(name.lower()))}
     units = [name for name in names if name.lower() in _UNITS]
     if len(times) != 1 or len(units) != 1:
-        shown = ", ".join(str(name)[:20] for name in itertools.islice(names, 8))
+        shown = ", ".join(repr(name[:20]) for name in itertools.islice(names, 8))
         raise DataError(f"{path}: one of the {what} must be named time (time_ms ...), one unit; there are {shown}")
     name, match = next(iter(times.items()))
     return name, units[0], _PER_SECOND[match[1] or "s"]

@@ -282,7 +282,7 @@ def _read_hdf5_table(path):
         names = [["time", "times", "time_ms"], ["unit", "i"]]
         (name, units, time_), (_, _, unit) = hdf5_child.columns(path, names, 1 << 20)
     except hdf5_child.Refused as error:
-        raise Refused(f"{path}: {error}") from None
+        raise Refused(f"{path}: {' '.join(str(error).split())}") from None
     for data in (time_, unit):
         tables._check_kind(path, data.dtype, data.ndim)
     tables._checked(path, time_, unit, 1.0, str)

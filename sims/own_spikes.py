@@ -26,9 +26,9 @@ class OwnSpikes:
         self.edges = np.searchsorted(self.time, np.arange(n_periods + 1) * period)
         self.sha256 = hashlib.sha256(self.time.tobytes() + self.unit.tobytes()).hexdigest()
 
-    def fill(self, k: int, n_runs: int):
-        """Spikes of period `k` for `n_runs` runs: times (R, K), units (R, K), counts (R,)."""
-        a, b = self.edges[k], self.edges[k + 1]
+    def fill(self, k: int, n: int, n_runs: int):
+        """Spikes of the `n` periods from `k` on, for `n_runs` runs: times (R, K), units (R, K), counts (R,)."""
+        a, b = self.edges[k], self.edges[k + n]
         shape = (n_runs, b - a)
         return (
             np.broadcast_to(self.time[a:b], shape),

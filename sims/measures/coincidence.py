@@ -27,6 +27,7 @@ __all__ = ["Outcome", "learn", "probe", "result", "summarise"]
 
 MOST_WEIGHTS = 20_000_000  # stored in a result; above, their histogram alone
 MOST_PATTERN_SPIKES = 2_000_000
+MOST_PERIODS = 20  # of one run in one call of the engine: a few ms, and a call costs 0.05 ms
 N_BINS = 20
 LEARNING = 0.9  # share of learning in the progress of a run
 _log = logging.getLogger("firstspike")
@@ -78,16 +79,18 @@ def learn(params, run, theta, w_out) -> Outcome:
     note = ""
     with ThreadPoolExecutor(len(parts)) as pool:
         spread = pool.map if len(parts) > 1 else map
-        for k in range(first, p.n_periods):
+        k, most = first, max(MOST_PERIODS // shape[0], 1)
+        while k < p.n_periods:
             grid = k * period_s + recording.grid if recording.wants_v(k) else None
-            steps = list(spread(lambda part, k=k, grid=grid: part.step(k, p, lif, rule, period_s, grid), parts))
-            for spikes, _ in steps:
-                recording.add_spikes(k, *spikes)
+            n = recording.stretch(k, most)
+            steps = list(spread(lambda part, k=k, n=n, grid=grid: part.step(k, n, p, lif, rule, period_s, grid), parts))
+            recording.add_spikes(k, n, *(np.concatenate(column) for column in zip(*(s for s, _ in steps), strict=True)))
             if grid is not None:
                 recording.add_v(k, np.concatenate([v for _, v in steps]))
-            if recording.end_period(k, state["weights"]):
+            k += n
+            if recording.end_period(k - 1, state["weights"]):
                 note = f"{np.nanmean(recording.latest('hit')):.2f} spikes per pattern"
-            run.tick(lambda k=k: _snapshot(state, recording, k + 1, digest), LEARNING * (k + 1) / p.n_periods, note)
+            run.tick(lambda k=k: _snapshot(state, recording, k, digest), LEARNING * k / p.n_periods, note)
     return Outcome(theta, w_out, source, patterns, state, recording, digest)
 
 
@@ -132,16 +135,16 @@ class _Part:
         self.threads = max(run.threads // len(run.seeds), 1)  # left for the neurons where runs are few
         self.chunk = None
 
-    def step(self, k, p, lif, rule, period_s, grid):
-        """Period `k`: output spikes (run, neuron, time), and V at the times `grid` or None."""
+    def step(self, k, n, p, lif, rule, period_s, grid):
+        """Periods `k` to `k` + `n` - 1: output spikes (run, neuron, time), and V at the times `grid` or None."""
         v, chunk = None, self.chunk
         if self.own:
-            chunk = self.own.fill(k, len(self.seeds))
+            chunk = self.own.fill(k, n, len(self.seeds))
         else:
-            chunk = fill_period(self.seeds, self.source, self.patterns, k, fresh_pattern=p.fresh_pattern, out=chunk)
-            self.chunk = chunk
+            given = self.seeds, self.source, self.patterns, k
+            self.chunk = chunk = fill_period(*given, n_periods=n, fresh_pattern=p.fresh_pattern, out=chunk)
         if p.clock_step:
-            spikes = advance_clock(self.state, *chunk, lif, rule, dt=p.clock_step, stop=(k + 1) * period_s)
+            spikes = advance_clock(self.state, *chunk, lif, rule, dt=p.clock_step, stop=(k + n) * period_s)
         elif grid is None:
             spikes = advance(self.state, *chunk, lif, rule, threads=self.threads)
         else:

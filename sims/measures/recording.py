@@ -61,8 +61,14 @@ class Recording:
         """Output spikes so far: run, neuron, period (int32) and time (s), in the order of periods."""
         return tuple(column[: self.n_spikes] for column in self._spikes)
 
-    def add_spikes(self, period, run, neuron, time):
-        """Append output spikes of one period, which must not lie before that of the last call."""
+    def add_spikes(self, first, n, run, neuron, time):
+        """Append output spikes of `n` periods from `first` on (sorted by run, time, neuron), in order of periods."""
+        starts = (first + np.arange(1, n)) * self.schedule.period - EDGE
+        period = first + np.searchsorted(starts, time, side="right")
+        order = np.argsort(period, kind="stable")  # the order does not depend on how periods were put together
+        self._append(*(column[order] for column in (run, neuron, period, time)))
+
+    def _append(self, run, neuron, period, time):
         end = self.n_spikes + time.size
         if end > self._spikes[0].size:
             room = max(2 * self._spikes[0].size, end)
@@ -70,6 +76,16 @@ class Recording:
         for column, values in zip(self._spikes, (run, neuron, period, time), strict=True):
             column[self.n_spikes : end] = values
         self.n_spikes = end
+
+    def stretch(self, period, most):
+        """How many periods from `period` on may be simulated in one go, at most `most`: until something is read off."""
+        if self.wants_v(period):
+            return 1
+        stops = [int(self.ends[np.searchsorted(self.ends, period, side="right")])]
+        stops += [first for first in self.windows if first > period]
+        if self.weights_every:
+            stops.append((period // self.weights_every + 1) * self.weights_every)
+        return min(most, min(stops) - period)
 
     def detection(self, first, last):
         """Measures over the periods `first` <= k < `last`."""
@@ -125,7 +141,7 @@ class Recording:
         """Put back what :meth:`state` gave, in a record made with the same arguments."""
         self.n_spikes = 0
         run, neuron, period, time = (state[f"spike_{name}"] for name in ("run", "neuron", "period", "time"))
-        self.add_spikes(period, run, neuron, time)
+        self._append(run, neuron, period, time)
         for name, curve in self.curves.items():
             curve[...] = state[f"{name}_history"]
         self.weights[...] = state["weights_history"]

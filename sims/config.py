@@ -45,8 +45,8 @@ def read_config(path: str, name: str) -> dict:
             raise ConfigError(f"{label}: {key} must be of type {_KEYS[key].__name__}, got {value!r}")
     if found.get("command", name).split()[-1:] != [name]:
         raise ConfigError(f"{label} is for `firstspike {found['command']}`, not for {name}")
-    if not found.get("seeds", 1) >= 1 or not 0 <= found.get("seed", 0) < 2**63:
-        raise ConfigError(f"{label}: seed must be >= 0 and seeds >= 1")
+    if not 1 <= found.get("seeds", 1) < 2**31 or not 0 <= found.get("seed", 0) < 2**63:
+        raise ConfigError(f"{label}: seed must be >= 0 and < 2**63, seeds >= 1 and < 2**31")
     for key, value in found.get("parameters", {}).items():
         kinds = (str, int, float, list)
         if (

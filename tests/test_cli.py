@@ -133,6 +133,7 @@ def test_dry_run_prints_a_config_that_can_be_fed_back(tmp_path):
         ("seed = ", "is not TOML"),
         ("sed = 1", "unknown key 'sed'"),
         ("seed = 1.5", "seed must be of type int, got 1.5"),
+        (f"seeds = 1{400 * '0'}", "seeds >= 1 and < 2**31"),
         ('command = "train digits"', "is for `firstspike train digits`"),
         ("[parameters]\ntau_m = '1Hz'", "tau_m"),
         ("[parameters]\ntau = 1", "did you mean 'tau_m'"),

@@ -27,6 +27,7 @@ __all__ = [
     "figure",
     "filters",
     "network",
+    "passes",
     "preset_for",
     "simulate",
     "summary",
@@ -44,6 +45,9 @@ class Digits(SDNNParams):
     random_state: ClassVar[int] = 0  # not a parameter here
 
     epochs: tuple[int, ...] = param((1, 4), "passes over the images; 0 = untrained", low=0)
+    presentations: tuple[int, ...] = param(
+        (10_000, 40_000), "a layer is shown at least so many images: a small training part passes more often", low=0
+    )
     data: str = param("mnist", "data set (`firstspike data list`), or a folder with IDX files of your own", option=True)
     n_train: int = param(10_000, "training images (the first ones)", low=10, option=True)
     n_test: int = param(5_000, "test images (the first ones)", low=1, option=True)
@@ -57,6 +61,9 @@ class Digits(SDNNParams):
     def validate(self):
         """Rules across fields; ValueError says which one is broken."""
         super().validate()
+        if len(self.presentations) != len(self.maps):
+            n, got = len(self.maps), self.presentations
+            raise ValueError(f"presentations must have {n} values, one a layer, got {got}")
         if self.data not in CATALOG and not Path(self.data).is_dir():
             raise ValueError(f"data must be one of {', '.join(CATALOG)}, or a folder; got {self.data!r}")
         if self.n_readout is not None and self.n_readout > self.n_train:
@@ -83,6 +90,7 @@ _SMALL = Digits(  # smaller filter and kernels, more thresholds' worth of input 
     winners=(5, 2),
     radii=(2, 0),
     epochs=(4, 8),
+    presentations=(5_000, 10_000),
     doubling=(500, 500),
     features="latency",
     data="digits",
@@ -96,7 +104,7 @@ _SMALL = Digits(  # smaller filter and kernels, more thresholds' worth of input 
 PRESETS = {
     "mnist": Digits(),
     "digits": _SMALL,
-    "quick": replace(_SMALL, n_train=500, n_test=200, n_validation=100, maps=(16, 50)),
+    "quick": replace(_SMALL, n_train=500, n_test=200, n_validation=100),
 }
 
 _REFERENCE = {
@@ -126,6 +134,12 @@ def network(params: Digits, **changes):
     return SDNN(**(values | changes))
 
 
+def passes(params: Digits) -> tuple[int, ...]:
+    """Passes of each layer over the training part; a layer with 0 epochs stays untrained."""
+    least = (-(-n // params.n_train) for n in params.presentations)
+    return tuple(max(e, n) if e else 0 for e, n in zip(params.epochs, least, strict=True))
+
+
 def filters(params: Digits) -> list:
     """Kernels of the front end, one for each input map."""
     return network(params)._kernels(params)
@@ -140,7 +154,7 @@ def simulate(params: Digits, run):
     readouts = training.Readouts(params.c, params.c_pixels, params.n_validation, params.n_readout, params.max_iter)
 
     def make(seed, trained=True):
-        epochs = params.epochs if trained else (0,) * len(params.maps)
+        epochs = passes(params) if trained else (0,) * len(params.maps)
         return network(params, random_state=seed, epochs=epochs)
 
     out = training.train(make, data, readouts, run, params.controls)

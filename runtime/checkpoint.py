@@ -1,6 +1,6 @@
 """Checkpoints: where a run stands, one file beside its result; and the lock of a result's name.
 
-``a.h5`` has the checkpoint ``a.ckpt.h5`` and, while a run works on it, the lock ``.a.h5.lock``. A checkpoint is a
+``a.h5`` has the checkpoint ``a.h5.ckpt.h5`` and, while a run works on it, the lock ``.a.h5.lock``. A checkpoint is a
 result file of kind ``checkpoint``: the arrays of the run's state and the parameters it belongs to. It is replaced as a
 whole, so that a run killed at any moment leaves the last one intact.
 """
@@ -16,7 +16,7 @@ __all__ = ["Lock", "Locked", "checkpoint_path", "load_checkpoint", "save_checkpo
 def checkpoint_path(out) -> Path:
     """The checkpoint file of a result file."""
     out = Path(out)
-    return out.with_name(f"{out.stem}.ckpt.h5")
+    return out.with_name(f"{out.name}.ckpt.h5")
 
 
 def save_checkpoint(path, state: dict, parameters: dict, done: float) -> None:

@@ -184,7 +184,8 @@ def specialise(loop, *, options=None, **functions):
     >>> float(specialise(total, f=lambda v: 2 * v)(np.arange(3.0)))
     6.0
     """
-    prints = {name: _fingerprint(f) for name, f in sorted(functions.items())}
+    # the module is part of the key: machine code on disk names the modules of the functions it was made of
+    prints = {name: (f.__module__, _fingerprint(f)) for name, f in sorted(functions.items())}
     options = options or {}
     key = (loop.__module__, loop.__qualname__, tuple(prints.items()), tuple(sorted(options.items())))
     if key not in _SPECIALISED:

@@ -115,8 +115,10 @@ def _convert(value, kind, many, optional, unit):
     return tuple(_scalar(v, kind, unit) for v in parts if not (isinstance(v, str) and not v.strip()))
 
 
-def update(params, settings: dict):
+def update(params, settings: dict, validate: bool = True):
     """A copy of `params` with `settings` (values or text with units) put in, checked.
+
+    `validate` false leaves out the rules across fields (and whether files are there): for parameters of old results.
 
     Raises ValueError for an unknown key (with the nearest name), a wrong type or a value out of range.
     """
@@ -133,7 +135,7 @@ def update(params, settings: dict):
             new[key] = _convert(value, kind, many, optional, unit)
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"{key}: {error}") from None
-    return check(replace(params, **new))
+    return check(replace(params, **new), validate)
 
 
 def allowed(meta) -> str:
@@ -147,7 +149,7 @@ def _range_text(meta, unit):
     return " and ".join(f"{sign} {meta[k]:g}{tail}" for k, sign in pairs if meta.get(k) is not None)
 
 
-def check(params):
+def check(params, validate: bool = True):
     """Return `params`; raise ValueError naming the first field whose type or value is not allowed.
 
     A class may add rules across fields in a method ``validate()``.
@@ -166,7 +168,7 @@ def check(params):
             raise ValueError(f"{f.name} must have at least one value")
         for v in value if many else (value,):
             _check_value(f.name, v, meta)
-    if hasattr(params, "validate"):
+    if validate and hasattr(params, "validate"):
         params.validate()
     return params
 
@@ -192,9 +194,9 @@ def as_dict(params) -> dict:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
-def from_dict(cls, values: dict):
-    """Instance of `cls` from plain values (the inverse of :func:`as_dict`), checked."""
-    return update(cls(), values)
+def from_dict(cls, values: dict, validate: bool = True):
+    """Instance of `cls` from plain values (the inverse of :func:`as_dict`), checked as by :func:`update`."""
+    return update(cls(), values, validate)
 
 
 def text(value, unit="1") -> str:

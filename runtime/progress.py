@@ -23,6 +23,7 @@ class _Log:
     def __init__(self, title):
         self.title, self.start = title, time.monotonic()
         self.last = self.start
+        sys.stderr.write(f"{title}: started\n")
 
     def __call__(self, done, note=""):
         now = time.monotonic()

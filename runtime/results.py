@@ -304,7 +304,7 @@ def _check_size(path, name, item):
 def differences(a: Result, b: Result) -> list[str]:
     """Lines that say where two results differ (empty if their content is the same)."""
     lines = []
-    for what in ("kind", "title"):
+    for what in ("kind", "title", "references"):
         if getattr(a, what) != getattr(b, what):
             lines.append(f"{what}: {getattr(a, what)} | {getattr(b, what)}")
     for key in sorted(a.parameters.keys() | b.parameters.keys()):
@@ -320,8 +320,10 @@ def differences(a: Result, b: Result) -> list[str]:
             lines.append(f"{name}: {x.dtype}{list(x.shape)} | {y.dtype}{list(y.shape)}")
         elif x.tobytes() != y.tobytes() if x.dtype != object else list(x.reshape(-1)) != list(y.reshape(-1)):
             lines.append(f"{name}: {_how_far(x, y)}")
-        elif a.arrays[name].dims != b.arrays[name].dims or a.arrays[name].units != b.arrays[name].units:
-            lines.append(f"{name}: other dimensions or units")
+        for what in ("dims", "units", "long_name"):
+            left, right = getattr(a.arrays[name], what), getattr(b.arrays[name], what)
+            if left != right:
+                lines.append(f"{name}: {what} {left} | {right}")
     return lines
 
 

@@ -18,6 +18,8 @@ from .experiments import EXPERIMENTS, load, parameters_of, resolve, run
 
 __all__ = ["experiment_command", "print_summary"]
 
+_PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff", ".eps", ".webp")
+
 
 def experiment_command(name: str) -> click.Command:
     """The click command of an experiment."""
@@ -111,6 +113,9 @@ def _run_command(name, options):
 
     module = load(name)
     if options["preset"] == "list":
+        if options["as_json"]:
+            click.echo(json.dumps({k: parameters.as_dict(v) for k, v in module.PRESETS.items()}))
+            return
         for preset, params in module.PRESETS.items():
             rows = zip(parameters.describe(params), parameters.describe(_first(module)), strict=True)
             changed = ", ".join(f"{r[0]}={r[1]}" for r, d in rows if r[1] != d[1])
@@ -120,7 +125,9 @@ def _run_command(name, options):
     if options["dry_run"]:
         _dry_run(name, plan, options["as_json"])
         return
-    out = options["out"] or Path(f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.h5")
+    if options["resume"] and not options["out"]:
+        raise click.UsageError("--resume needs --out, the result file of the run to go on with")
+    out = options["out"] or Path(_default_name(name, plan))
     figure = _figure_path(options, out)
     quiet = options["as_json"] and options["progress"] == "auto"
     try:
@@ -131,7 +138,7 @@ def _run_command(name, options):
             **plan["parameters"],
         )  # fmt: skip
     except Interrupted as stop:
-        _say_how_to_go_on(stop, out)
+        _say_how_to_go_on(stop, out, plan["seed"])
         raise
     params = parameters_of(result)
     if figure:
@@ -174,18 +181,34 @@ def _seed(text):
         raise click.UsageError(f"--seed takes a whole number or 'random', got {text!r}") from None
 
 
+def _default_name(name, plan):
+    import hashlib
+
+    plan_hash = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:6]
+    return f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{plan_hash}.h5"
+
+
 def _figure_path(options, out):
+    """Where the figure goes, or None; what cannot be written is said before the run, not after it."""
+    if out.is_dir():
+        raise click.UsageError(f"--out {out} is a folder; a file name is expected")
+    if out.suffix.lower() in _PICTURES:
+        raise click.UsageError(f"--out {out} is the result file (.h5); a picture is asked for with --figure")
     figure = options["figure"]
     if figure is None:
         figure = None if options["as_json"] else out.with_suffix(".png")
-    return None if figure in (None, "none") else Path(figure)
+    path = None if figure in (None, "none") else Path(figure)
+    if path is not None and path.suffix.lower() not in _PICTURES:
+        raise click.UsageError(f"--figure must end in one of {', '.join(_PICTURES)}; got {figure}")
+    return path
 
 
-def _say_how_to_go_on(stop, out):
+def _say_how_to_go_on(stop, out, seed):
     if stop.checkpoint is None or not stop.checkpoint.exists():
         click.echo("\nended before there was anything to keep", err=True)
         return
     words = [w for w in sys.argv[1:] if w not in ("--resume", "--force")]
+    words = [str(seed) if w == "random" else f"--seed={seed}" if w == "--seed=random" else w for w in words]
     words += [] if any(w.split("=")[0] == "--out" for w in words) else ["--out", str(out)]
     click.echo(f"\nended at {100 * stop.done:.0f} %, kept in {stop.checkpoint}; go on with", err=True)
     click.echo(f"  firstspike {shlex.join([*words, '--resume'])}", err=True)

@@ -17,6 +17,8 @@ from typing import ClassVar
 
 from ..datasets.catalog import CATALOG
 from ..plasticity.learners.sdnn_params import SDNNParams
+from ..plasticity.rules.order import RULES
+from ..plasticity.rules.own import rule_file
 from ..runtime.params import param
 
 __all__ = [
@@ -25,7 +27,6 @@ __all__ = [
     "Digits",
     "expected",
     "figure",
-    "filters",
     "network",
     "passes",
     "preset_for",
@@ -48,7 +49,9 @@ class Digits(SDNNParams):
     presentations: tuple[int, ...] = param(
         (10_000, 40_000), "a layer is shown at least so many images: a small training part passes more often", low=0
     )
-    data: str = param("mnist", "data set (`firstspike data list`), or a folder with IDX files of your own", option=True)
+    data: str = param(
+        "mnist", "data set (`firstspike data list`), or a folder of your own (images or IDX)", option=True
+    )
     n_train: int = param(10_000, "training images (the first ones)", low=10, option=True)
     n_test: int = param(5_000, "test images (the first ones)", low=1, option=True)
     n_readout: int | None = param(None, "training images that the readout sees; none = all", low=10)
@@ -64,8 +67,10 @@ class Digits(SDNNParams):
         if len(self.presentations) != len(self.maps):
             n, got = len(self.maps), self.presentations
             raise ValueError(f"presentations must have {n} values, one a layer, got {got}")
-        if self.data not in CATALOG and not Path(self.data).is_dir():
-            raise ValueError(f"data must be one of {', '.join(CATALOG)}, or a folder; got {self.data!r}")
+        if self.data not in CATALOG and not Path(self.data).exists():
+            raise ValueError(
+                f"data must be one of {', '.join(CATALOG)}, or a folder or archive of images; got {self.data!r}"
+            )
         if self.n_readout is not None and self.n_readout > self.n_train:
             raise ValueError(f"n_readout must be <= n_train = {self.n_train}, got {self.n_readout}")
         n = self.n_readout or self.n_train
@@ -140,9 +145,22 @@ def passes(params: Digits) -> tuple[int, ...]:
     return tuple(max(e, n) if e else 0 for e, n in zip(params.epochs, least, strict=True))
 
 
-def filters(params: Digits) -> list:
-    """Kernels of the front end, one for each input map."""
-    return network(params)._kernels(params)
+def inputs(params: Digits) -> dict:
+    """SHA-256 of the user's files that the run depends on, by parameter."""
+    from .own_spikes import sha256_of
+
+    files = {"rule": rule_file(params.rule, RULES), "data": None if params.data in CATALOG else Path(params.data)}
+    return {name: sha256_of(file) for name, file in files.items() if file is not None}
+
+
+def memory(params: Digits, n_seeds: int) -> int:
+    """Bytes that a run needs, roughly: images, time maps of both parts, features and what the readout makes of them."""
+    images = params.n_train + params.n_test
+    side = 28 if params.data != "digits" else 8
+    maps = images * side * side * (2 + 2 * len(params.filter_sizes) + params.maps[0] // 4)
+    features = images * params.maps[-1] * (side // 3) ** 2 * 8 // 3  # a third of the neurons spikes, 8 bytes an entry
+    weights = n_seeds * 4 * sum(f * c * k * k for f, c, k in zip(params.maps, (2, *params.maps), params.kernels))
+    return int(maps + 4 * features + weights)
 
 
 def simulate(params: Digits, run):

@@ -5,6 +5,8 @@ the default), ``simulate(params, run) -> Result``, ``expected(params)``, ``summa
 ``figure(result, name)``. Command line and Python come here, so that both give the same bits.
 """
 
+import glob
+import logging
 import time
 from importlib import import_module
 from pathlib import Path
@@ -104,7 +106,8 @@ def run(
     preset, params = resolve(name, preset, settings)
     context = Run(seed, seeds, threads, device, progress, f"{EXPERIMENTS[name][0]} {name}")
     fixed = {"experiment": name, "preset": preset, "seed": context.seed, "seeds": len(context.seeds)}
-    stored = fixed | parameters.as_dict(params)
+    used = getattr(load(name), "inputs", lambda params: {})(params)
+    stored = fixed | parameters.as_dict(params) | ({"inputs": used} if used else {})
     if out is None:
         return _simulate(name, params, context, stored)
     from ..runtime.checkpoint import Lock, checkpoint_path
@@ -113,8 +116,11 @@ def run(
     with Lock(out):
         if out.exists() and not force:
             return _finished(out, stored, resume)
-        _prepare(out, context, stored, force, resume)
-        context.keep(checkpoint_path(out), stored, checkpoint_every)
+        from ..runtime.jit import source_digest
+
+        kept = stored | {"source_digest": source_digest()}  # a run is not continued by other sources: bits would mix
+        _prepare(out, context, kept, force, resume)
+        context.keep(checkpoint_path(out), kept, checkpoint_every)
         with context.signals():
             result = _simulate(name, params, context, stored)
         result.save(out)
@@ -144,7 +150,12 @@ def _finished(out, stored, resume):
     different = [line for line in different if line.startswith("parameter ")]
     if different:
         raise ResultError(f"{out} is of another run (its value | this run's): {'; '.join(different)}")
-    _tidy(out, stored)
+    from ..runtime.jit import source_digest
+
+    digest = found.provenance.get("source_digest")
+    if digest != source_digest():
+        logging.getLogger("firstspike").warning("%s is of other sources (%s): kept as it is", out, digest)
+    _tidy(out, stored | {"source_digest": digest})
     return found
 
 
@@ -154,8 +165,9 @@ def _tidy(out, stored=None):
     from ..runtime.results import ResultError
 
     checkpoint = checkpoint_path(out)
-    for stale in (*out.parent.glob(f".{out.name}.*.tmp"), *out.parent.glob(f".{checkpoint.name}.*.tmp")):
-        stale.unlink(missing_ok=True)
+    for name in (out.name, checkpoint.name):
+        for stale in out.parent.glob(f".{glob.escape(name)}.*.tmp"):
+            stale.unlink(missing_ok=True)
     if stored is not None and checkpoint.exists():
         try:
             load_checkpoint(checkpoint, stored)
@@ -184,6 +196,7 @@ def rerun(result, threads=1, progress="none"):
     """Run again what made `result`, with its stored parameters and seeds."""
     stored = dict(result.parameters)
     name, preset, seed, seeds = (stored.pop(k) for k in ("experiment", "preset", "seed", "seeds"))
+    stored.pop("inputs", None)
     return run(name, preset, seed=seed, seeds=seeds, threads=threads, progress=progress, **stored)
 
 
@@ -191,5 +204,6 @@ def parameters_of(result):
     """The parameter dataclass instance that a result was made with."""
     module = load(result.parameters["experiment"])
     kind = type(next(iter(module.PRESETS.values())))
-    fixed = ("experiment", "preset", "seed", "seeds")
-    return parameters.from_dict(kind, {k: v for k, v in result.parameters.items() if k not in fixed})
+    fixed = ("experiment", "preset", "seed", "seeds", "inputs")
+    # the user's files need not be where they were, so rules across fields are not checked again
+    return parameters.from_dict(kind, {k: v for k, v in result.parameters.items() if k not in fixed}, validate=False)

@@ -1,10 +1,25 @@
 """Spikes of the user's own in place of the synthetic input: the table, cut into periods."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
-__all__ = ["OwnSpikes"]
+from .measures.recording import period_starts
+
+__all__ = ["OwnSpikes", "sha256_of"]
+
+
+def sha256_of(path) -> str:
+    """Digest of a file, or of all files of a folder with their names."""
+    path, digest = Path(path), hashlib.sha256()
+    for file in sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]:
+        if path.is_dir():
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 class OwnSpikes:
@@ -23,8 +38,7 @@ class OwnSpikes:
         whole = int(np.floor(self.time[-1] / period)) + 1 if self.time.size else 1
         if n_periods > whole:
             raise ValueError(f"n_periods must be <= {whole}, the periods of {period:g} s in {path}, got {n_periods}")
-        self.edges = np.searchsorted(self.time, np.arange(n_periods + 1) * period)
-        self.sha256 = hashlib.sha256(self.time.tobytes() + self.unit.tobytes()).hexdigest()
+        self.edges = np.searchsorted(self.time, period_starts(np.arange(n_periods + 1), period))
 
     def fill(self, k: int, n: int, n_runs: int):
         """Spikes of the `n` periods from `k` on, for `n_runs` runs: times (R, K), units (R, K), counts (R,)."""

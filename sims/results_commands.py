@@ -16,15 +16,25 @@ class Different(click.ClickException):
     exit_code = 5
 
 
+def _finished(file):
+    """The result in a file; ResultError for a checkpoint."""
+    from ..runtime.results import ResultError, open_result
+
+    result = open_result(file)
+    if result.kind == "checkpoint":
+        done = 100 * float(result["done"])
+        raise ResultError(f"{file} is an unfinished run, {done:.0f} % done; its command with --resume goes on")
+    return result
+
+
 @click.command(help="What FILE holds: parameters, provenance, arrays, and the measured numbers beside the expected.")
 @click.argument("file", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(file, as_json):  # noqa: D103
-    from ..runtime.results import open_result
     from .commands import _plain, print_summary
     from .experiments import EXPERIMENTS, load, parameters_of
 
-    result = open_result(file)
+    result = _finished(file)
     name = result.parameters.get("experiment")
     measured = expected = None
     if name in EXPERIMENTS:
@@ -64,11 +74,10 @@ def show(file, as_json):  # noqa: D103
 @click.option("--figure", "name", metavar="NAME", help="Which figure (`list` names them) [what suits the run].")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.png", help="Where to [beside the result file].")
 def plot(file, name, out):  # noqa: D103
-    from ..runtime.results import open_result
     from .commands import _save_figure
     from .experiments import load
 
-    result = open_result(file)
+    result = _finished(file)
     module = load(result.parameters["experiment"])
     if name == "list":
         click.echo("\n".join(module.FIGURES))
@@ -104,10 +113,10 @@ def diff(first, second, as_json):  # noqa: D103
 @click.option("-j", "--jobs", default=0, type=click.IntRange(0), help="Threads; 0 = all cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def rerun(file, jobs, as_json):  # noqa: D103
-    from ..runtime.results import differences, open_result
+    from ..runtime.results import differences
     from .experiments import rerun as again
 
-    old = open_result(file)
+    old = _finished(file)
     new = again(old, threads=jobs, progress="none" if as_json else "auto")
     same = old.content_sha256 == new.content_sha256
     if as_json:

@@ -74,7 +74,9 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
         values = {f.name: getattr(self, f.name) for f in fields(SDNNParams)}
         return parameters.check(SDNNParams(**values))
 
-    def _kernels(self, p):
+    def filters(self):
+        """Kernels of the contrast filters, one for each input map."""
+        p = self._params()
         if p.filter == "gabor":
             return [front_end.gabor(size, angle) for size in p.filter_sizes for angle in p.orientations]
         out = []
@@ -95,7 +97,7 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
         inhibition = None if p.lateral == "none" else {"mode": p.lateral}
         return front_end.encode(
             X,
-            self._kernels(p),
+            self.filters(),
             p.n_steps,
             filtering=filtering,
             norm_radius=p.norm_radius,

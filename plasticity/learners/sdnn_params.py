@@ -8,8 +8,8 @@ doi 10.3389/fnins.2019.00625.
 from dataclasses import dataclass
 
 from ...runtime.params import param
-from ..rules.order import ACTIONS, RULES
-from ..rules.own import find_rule, make_rule
+from ..rules.order import RULES
+from ..rules.own import check_name
 
 __all__ = ["PRESETS", "SDNNParams"]
 
@@ -73,7 +73,7 @@ class SDNNParams:
         for name in _LAYERED:
             if len(getattr(self, name)) != len(self.maps):
                 raise ValueError(f"{name} must have {len(self.maps)} values, one a layer, got {getattr(self, name)}")
-        make_rule(find_rule(self.rule, RULES, ACTIONS), {}, self.rule_parameters)
+        check_name(self.rule, RULES, self.rule_parameters)
         if len(self.filter_scales) != len(self.filter_sizes):
             raise ValueError(
                 f"filter_scales must have {len(self.filter_sizes)} values, one a window, got {self.filter_scales}"
@@ -98,22 +98,5 @@ PRESETS = {
         doubling=(500, 500),
         inhibit_inputs=(False, False),
         stop_at=(0.01, 0.01),
-    ),
-    # Our own choice for 8 x 8 digits with grey levels 0..255: layer 1 keeps the place of its spikes.
-    "sdnn_digits": SDNNParams(
-        filter_sizes=(3,),
-        filter_scales=(0.7,),
-        filter_padding=1,
-        filter_threshold=20.0,
-        norm_radius=2,
-        bins="equal",
-        maps=(32, 100),
-        kernels=(3, 2),
-        paddings=(1, 1),
-        thetas=(3.0, 2.0),
-        pool_strides=(1, 2),
-        pool_paddings=(0, 0),
-        epochs=(10, 10),
-        doubling=(500, 500),
     ),
 }

@@ -6,6 +6,8 @@ confusion   which class is taken for which
 learning    mean of w (1 - w) against images shown, histogram of the weights
 """
 
+from dataclasses import fields
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -19,14 +21,16 @@ BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.6"
 
 def _patterns(result):
     """Back-projected maps (F, h, w) of each layer of the first seed."""
+    from ...plasticity.learners.sdnn import SDNN
+    from ...plasticity.learners.sdnn_params import SDNNParams
     from ...plasticity.waves.backproject import backproject
-    from ..digits import filters
     from ..experiments import parameters_of
 
     p, layers, out = parameters_of(result), [], []
+    filters = SDNN(**{f.name: getattr(p, f.name) for f in fields(SDNNParams) if f.name != "random_state"}).filters()
     for i in range(len(p.maps)):
         layers.append(result[f"conv{i + 1}.weight"][0])
-        out.append(backproject(filters(p), layers))
+        out.append(backproject(filters, layers))
         layers.append((p.pool_sizes[i], p.pool_strides[i]))
     return out
 

@@ -43,7 +43,6 @@ class Outcome:
     patterns: Patterns
     state: dict
     recording: Recording
-    input_sha256: str  # of the user's own spikes, else empty
 
 
 def learn(params, run, theta, w_out) -> Outcome:
@@ -72,26 +71,34 @@ def learn(params, run, theta, w_out) -> Outcome:
         v_step=V_STEP,
     )
     first = _restore(run.restored, state, recording)
-    digest = own.sha256 if own else ""
-    if run.restored is not None and str(run.restored["input_sha256"]) != digest:
-        raise ValueError(f"{p.spikes} has changed since the checkpoint was written")
     parts = [_Part(a, b, run, source, own or patterns, state) for a, b in _shares(shape[0], run.threads)]
     note = ""
     with ThreadPoolExecutor(len(parts)) as pool:
         spread = pool.map if len(parts) > 1 else map
-        k, most = first, max(MOST_PERIODS // shape[0], 1)
+        # The twin's spikes carry the end of their step: one in the last step of a period would go to the next.
+        k, most = first, 1 if p.clock_step else max(MOST_PERIODS // (shape[0] * shape[1]), 1)
         while k < p.n_periods:
             grid = k * period_s + recording.grid if recording.wants_v(k) else None
             n = recording.stretch(k, most)
             steps = list(spread(lambda part, k=k, n=n, grid=grid: part.step(k, n, p, lif, rule, period_s, grid), parts))
-            recording.add_spikes(k, n, *(np.concatenate(column) for column in zip(*(s for s, _ in steps), strict=True)))
+            spikes = [np.concatenate(column) for column in zip(*(s for s, _ in steps), strict=True)]
+            recording.add_spikes(k, n, *spikes)
+            _check_weights(state["weights"], spikes, p.rule, run.seeds, k + n)
             if grid is not None:
                 recording.add_v(k, np.concatenate([v for _, v in steps]))
             k += n
             if recording.end_period(k - 1, state["weights"]):
                 note = f"{np.nanmean(recording.latest('hit')):.2f} spikes per pattern"
-            run.tick(lambda k=k: _snapshot(state, recording, k, digest), LEARNING * k / p.n_periods, note)
-    return Outcome(theta, w_out, source, patterns, state, recording, digest)
+            run.tick(lambda k=k: _snapshot(state, recording, k), LEARNING * k / p.n_periods, note)
+    return Outcome(theta, w_out, source, patterns, state, recording)
+
+
+def _check_weights(weights, spikes, rule, seeds, period):
+    """Raise ValueError where a rule has made a weight that is not a number; only neurons that fired are looked at."""
+    for r, m in {(int(r), int(m)) for r, m in zip(spikes[0], spikes[1], strict=True)}:
+        if not np.isfinite(weights[r, m]).all():
+            where = f"seed {seeds[r]}, neuron {m}, by the end of period {period}"
+            raise ValueError(f"rule {rule} made weights that are not finite ({where})")
 
 
 def no_patterns(n_runs, n_patterns):
@@ -100,11 +107,11 @@ def no_patterns(n_runs, n_patterns):
     return Patterns(empty, empty.astype(np.int32), np.zeros((n_runs, n_patterns), np.int64))
 
 
-def _snapshot(state, recording, period, digest, **more):
+def _snapshot(state, recording, period, **more):
     """All that is needed to go on after `period` periods, as a flat dict of arrays."""
     neurons = {f"neurons.{name}": array for name, array in state.items()}
     recorded = {f"recorded.{name}": array for name, array in recording.state().items()}
-    return neurons | recorded | {"period": np.int64(period), "input_sha256": np.array(digest)} | more
+    return neurons | recorded | {"period": np.int64(period)} | more
 
 
 def _restore(snapshot, state, recording):
@@ -176,7 +183,7 @@ def probe(params, run, outcome):
 
     def snapshot(r):
         probed = np.int64(r + 1)
-        return _snapshot(outcome.state, outcome.recording, p.n_periods, outcome.input_sha256, probed=probed, **found)
+        return _snapshot(outcome.state, outcome.recording, p.n_periods, probed=probed, **found)
 
     pool = ThreadPoolExecutor(run.threads)
     try:
@@ -225,8 +232,6 @@ def result(params, run, outcome, probed, known) -> Result:
     for name, value in known.items():
         text = f"theory of the ideal detector: {name}"
         r.add(f"theory_{name}", value, units="s" if name == "t_peak" else "1", long_name=text)
-    if p.spikes:
-        r.add("input_sha256", outcome.input_sha256, (), "1", "of the times and units that were read")
     _add_detection(r, outcome.recording.detection(p.n_periods - p.n_recorded, p.n_periods))
     _add_weights(r, p, outcome)
     _add_recording(r, outcome.recording)
@@ -308,6 +313,9 @@ def summarise(r, most) -> dict:
     """Few numbers of a result: of each neuron where there are at most `most`, else of the whole grid."""
     selective = r["selective"].astype(bool)
     n_neurons = selective.shape[1]
+    if r.parameters.get("spikes"):  # of the user's own: there is no pattern that one could hit or miss
+        names = ("n_spikes", "n_w", "conv")
+        return {name: _cells(r[name].astype(float).mean(axis=0), most) for name in names}
     if n_neurons > most:
         share = selective.mean(axis=0)
         near = np.abs(r["n_w"] / r["theory_n_selected"] - 1) < 0.1
@@ -324,9 +332,16 @@ def summarise(r, most) -> dict:
     return {name: {f"neuron{m}": row[name] for m, row in enumerate(rows) if name in row} for name in rows[0]}
 
 
+def _cells(values, most):
+    """A number for each neuron, or the mean over many."""
+    if values.size == 1 or values.size > most:
+        return float(values.mean())
+    return {f"neuron{m}": float(v) for m, v in enumerate(values)}
+
+
 def _neuron(r, m, selective):
     """Numbers of one neuron over seeds."""
-    shown, recorded = float(r["n_presentations"].sum()), float(r["n_presentations"].sum())
+    shown = recorded = float(r["n_presentations"].sum())  # one presentation a period
     use = selective if selective.any() else np.ones_like(selective)
     out = {"selective": selective.mean(), "silent": r["silent"][:, m].mean()}
     out["learned"] = r["learned"][:, m].sum(axis=1).mean()

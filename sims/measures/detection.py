@@ -163,10 +163,10 @@ def convergence(weights):
 
 
 def weight_histogram(weights, n_bins=20):
-    """Counts of weights in `n_bins` equal bins of [0, 1], last axis replaced by bins; the last bin includes 1."""
+    """Counts of weights in `n_bins` equal bins of [0, 1], on the last axis; what is beyond is in the outer bins."""
     counts = np.empty((*weights.shape[:-1], n_bins), np.int64)
     for index in np.ndindex(weights.shape[:-1]):
-        bins = np.minimum((weights[index] * n_bins).astype(np.int64), n_bins - 1)
+        bins = np.clip((weights[index] * n_bins).astype(np.int64), 0, n_bins - 1)
         counts[index] = np.bincount(bins, minlength=n_bins)
     return counts
 

@@ -6,9 +6,10 @@ afferents; H points of the learning curves, S copies of the weights, W windows o
 
 import numpy as np
 
+from ...datasets.poisson import TICK
 from .detection import EDGE, convergence, detection
 
-__all__ = ["CURVES", "V_STEP", "Recording", "window_starts"]
+__all__ = ["CURVES", "V_STEP", "Recording", "period_starts", "window_starts"]
 
 V_STEP = 1e-4  # s between two samples of a recorded V(t), and of the mean response
 
@@ -21,6 +22,11 @@ CURVES = {
     "false_alarm": ("1", "share of periods with an output spike in the random part"),
     "latency": ("s", "mean first output spike after the start of the pattern; NaN if none"),
 }
+
+
+def period_starts(periods, period):
+    """Start (s) of each of `periods` (int), with the rounding of the input: a whole number of TICK, times TICK."""
+    return np.asarray(periods, np.int64) * round(period / TICK) * TICK
 
 
 def window_starts(n_periods, length):
@@ -63,7 +69,7 @@ class Recording:
 
     def add_spikes(self, first, n, run, neuron, time):
         """Append output spikes of `n` periods from `first` on (sorted by run, time, neuron), in order of periods."""
-        starts = (first + np.arange(1, n)) * self.schedule.period - EDGE
+        starts = period_starts(first + np.arange(1, n), self.schedule.period)
         period = first + np.searchsorted(starts, time, side="right")
         order = np.argsort(period, kind="stable")  # the order does not depend on how periods were put together
         self._append(*(column[order] for column in (run, neuron, period, time)))

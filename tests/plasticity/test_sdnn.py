@@ -18,7 +18,12 @@ from firstspike.plasticity.waves.conv import convolve, learn
 from firstspike.plasticity.waves.winners import pointwise_inhibition
 from firstspike.runtime import params
 
-SMALL = params.as_dict(PRESETS["sdnn_digits"]) | {"maps": (8, 12), "epochs": (2, 2)}
+DIGITS = params.as_dict(SDNNParams()) | dict(  # a network for 8x8 digits
+    filter_sizes=(3,), filter_scales=(0.7,), filter_padding=1, filter_threshold=20.0, norm_radius=2, bins="equal",
+    maps=(32, 100), kernels=(3, 2), paddings=(1, 1), thetas=(3.0, 2.0), pool_strides=(1, 2), pool_paddings=(0, 0),
+    epochs=(10, 10), doubling=(500, 500),
+)  # fmt: skip
+SMALL = DIGITS | {"maps": (8, 12), "epochs": (2, 2)}
 
 
 def network(**changes):
@@ -228,13 +233,12 @@ def test_learnt_features_beat_untrained_ones_and_pixels(digits):
         machine = LinearSVC(C=0.01, max_iter=100).fit(net.transform(images[train]), labels[train])
         return machine.score(net.transform(images[test]), labels[test])
 
-    preset = dataclasses.asdict(PRESETS["sdnn_digits"])
-    net = SDNN(**preset).fit(images[train])
+    net = SDNN(**DIGITS).fit(images[train])
     pixels = LinearSVC(C=0.05).fit(images[train].reshape(-1, 64) / 255, labels[train])
     learnt = score(net)
     assert learnt >= 0.955 and learnt > pixels.score(images[test].reshape(-1, 64) / 255, labels[test])
     train = train[:400]  # almost all neurons of the untrained network spike: its readout converges slowly
-    assert learnt > score(SDNN(**(preset | {"epochs": (0, 0)})).fit(images[:1])) + 0.1
+    assert learnt > score(SDNN(**(DIGITS | {"epochs": (0, 0)})).fit(images[:1])) + 0.1
     assert max(h[-1, 1] for h in net.convergence_) < 0.02
 
 

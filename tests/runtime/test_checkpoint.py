@@ -16,7 +16,7 @@ def test_the_state_comes_back_in_its_order(tmp_path):
     path = checkpoint_path(tmp_path / "a.h5")
     save_checkpoint(path, STATE, {"p": [1, 2]}, 0.5)
     back = load_checkpoint(path, {"p": [1, 2]})
-    assert list(back) == list(STATE) and path.name == "a.ckpt.h5"
+    assert list(back) == list(STATE) and path.name == "a.h5.ckpt.h5"
     for name, value in STATE.items():
         np.testing.assert_array_equal(back[name], value)
     save_checkpoint(path, {}, {}, 0.0)

@@ -175,7 +175,7 @@ def test_presets_are_whole(preset):
     theta, w_out = coincidence.points(p)
     assert theta.shape == w_out.shape and np.all(theta > 0) and coincidence.memory(p, 2) > 0
     expected = coincidence.expected(p)
-    assert expected and all(np.isfinite(v) for v in expected.values())
+    assert bool(expected) != preset.endswith("grid") and all(np.isfinite(v) for v in expected.values())
 
 
 def test_published_parameters():

@@ -1,5 +1,8 @@
 """The user's spikes and rules in the experiment: the same bits as the built-in way where both say the same."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -61,24 +64,66 @@ def test_a_copy_of_a_rule_in_a_file_gives_its_bits(tmp_path):
     assert (other["weights"] != own["weights"]).any()
 
 
-def test_changed_spikes_are_not_resumed(tmp_path):
+def test_changed_spikes_or_rules_are_not_resumed(tmp_path, monkeypatch):
+    from firstspike.runtime.results import ResultError
     from firstspike.runtime.run import Interrupted, Run
 
     time, unit = synthetic(3)
-    path = tmp_path / "s.npz"
-    np.savez(path, time=time, unit=unit)
-    _, params = firstspike.sims.experiments.resolve("coincidence", None, SMALL | {"spikes": str(path)})
-    run, kept = Run(), {}
+    spikes, rule, out = tmp_path / "s.npz", tmp_path / "rule.py", tmp_path / "a.h5"
+    np.savez(spikes, time=time, unit=unit)
+    rule.write_text(RULE)
+    call = dict(SMALL, spikes=str(spikes), rule=str(rule), out=out)
 
-    def stop(snapshot, done, note=""):
-        kept.update(snapshot())
-        raise Interrupted(2, None, done)
+    def stop(self, snapshot, done, note=""):
+        self._signal = 2
+        plain(self, snapshot, done, note)
 
-    run.tick = stop
-    with pytest.raises(Interrupted):
-        firstspike.sims.coincidence.simulate(params, run)
-    np.savez(path, time=time + 1e-4, unit=unit)
-    again = Run()
-    again.restored = kept
-    with pytest.raises(ValueError, match="has changed since the checkpoint"):
-        firstspike.sims.coincidence.simulate(params, again)
+    plain = Run.tick
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "tick", stop)
+        with pytest.raises(Interrupted):
+            firstspike.run("coincidence", **call)
+    rule.write_text(RULE.replace("0.01", "0.02"))
+    with pytest.raises(ResultError, match="parameter inputs"):
+        firstspike.run("coincidence", resume=True, **call)
+    rule.write_text(RULE)
+    np.savez(spikes, time=time + 1e-4, unit=unit)
+    with pytest.raises(ResultError, match="parameter inputs"):
+        firstspike.run("coincidence", resume=True, **call)
+    np.savez(spikes, time=time, unit=unit)
+    whole = firstspike.run("coincidence", **(call | {"out": None}))
+    assert firstspike.run("coincidence", resume=True, **call).content_sha256 == whole.content_sha256
+
+
+RULE = """from dataclasses import dataclass
+
+@dataclass
+class Hebb:
+    a_plus: float = 0.01
+    tau_plus: float = 20e-3
+
+    @staticmethod
+    def on_post(w, pre_trace, p):
+        return min(1.0, w + p.a_plus * pre_trace) - 0.01 * w
+"""
+
+
+def test_a_moved_rule_file_is_the_same_rule_and_old_results_can_be_looked_at(tmp_path):
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text(RULE)
+    one = firstspike.run("coincidence", rule=str(first), **SMALL)
+    first.rename(second)
+    script = "import firstspike, sys; print(firstspike.run('coincidence', rule=sys.argv[1], **{})['weights'].sum())"
+    done = subprocess.run([sys.executable, "-c", script.format(SMALL), str(second)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr  # from the cache on disk, in another process
+    assert float(done.stdout) == pytest.approx(float(one["weights"].sum()))
+    from firstspike.sims.experiments import parameters_of
+
+    assert parameters_of(one).rule == str(first)  # the file is gone
+
+
+def test_a_rule_that_makes_no_numbers_is_named(tmp_path):
+    file = tmp_path / "bad.py"
+    file.write_text(RULE.replace("- 0.01 * w", "- w / (w - w)"))
+    with pytest.raises(ValueError, match=r"bad.py made weights that are not finite \(seed 0, neuron 0"):
+        firstspike.run("coincidence", rule=str(file), **SMALL)

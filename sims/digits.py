@@ -159,8 +159,8 @@ def memory(params: Digits, n_seeds: int) -> int:
     side = 28 if params.data != "digits" else 8
     maps = images * side * side * (2 + 2 * len(params.filter_sizes) + params.maps[0] // 4)
     features = images * params.maps[-1] * (side // 3) ** 2 * 8 // 3  # a third of the neurons spikes, 8 bytes an entry
-    weights = n_seeds * 4 * sum(f * c * k * k for f, c, k in zip(params.maps, (2, *params.maps), params.kernels))
-    return int(maps + 4 * features + weights)
+    shapes = zip(params.maps, (2, *params.maps[:-1]), params.kernels, strict=True)
+    return int(maps + 4 * features + n_seeds * 4 * sum(f * c * k * k for f, c, k in shapes))
 
 
 def simulate(params: Digits, run):

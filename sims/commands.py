@@ -232,7 +232,7 @@ def _dry_run(name, plan, as_json):
         return
     units = {f.name: f.metadata.get("unit", "1") for f in fields(_first(module))}
     if need is not None:
-        click.echo(f"# needs about {need / 1e6:.1f} MB of memory besides 200 MB of libraries")
+        click.echo(f"# needs about {need / 1e6:.1f} MB of memory besides 300 MB of libraries")
     click.echo(to_toml(plan, units))
 
 

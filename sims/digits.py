@@ -155,12 +155,18 @@ def inputs(params: Digits) -> dict:
 
 def memory(params: Digits, n_seeds: int) -> int:
     """Bytes that a run needs, roughly: images, time maps of both parts, features and what the readout makes of them."""
-    images = params.n_train + params.n_test
-    side = 28 if params.data != "digits" else 8
-    maps = images * side * side * (2 + 2 * len(params.filter_sizes) + params.maps[0] // 4)
-    features = images * params.maps[-1] * (side // 3) ** 2 * 8 // 3  # a third of the neurons spikes, 8 bytes an entry
-    shapes = zip(params.maps, (2, *params.maps[:-1]), params.kernels, strict=True)
-    return int(maps + 4 * features + n_seeds * 4 * sum(f * c * k * k for f, c, k in shapes))
+    p, side = params, 8 if params.data == "digits" else 28
+    side += 2 * p.filter_padding - max(p.filter_sizes) + 1
+    maps = side * side * 2 * len(p.filter_sizes)
+    for i in range(len(p.maps)):
+        side += 2 * p.paddings[i] - p.kernels[i] + 1
+        side = (side + 2 * p.pool_paddings[i] - p.pool_sizes[i]) // p.pool_strides[i] + 1
+        maps += p.maps[i] * side * side
+    # 8 bytes a feature that is not zero: in the untrained control nearly all of them
+    features = 8 * p.maps[-1] * side * side
+    images = p.n_train + p.n_test
+    shapes = zip(p.maps, (2, *p.maps[:-1]), p.kernels, strict=True)
+    return int(images * (maps + features) + n_seeds * 4 * sum(f * c * k * k for f, c, k in shapes))
 
 
 def simulate(params: Digits, run):

@@ -6,6 +6,7 @@ numbers to print.
 """
 
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -176,10 +177,12 @@ def probe(params, run, outcome):
         first = int(run.restored["probed"])
         found = {name: run.restored[name] for name in found}
 
+    stopping = threading.Event()
+
     def one(r):
         weights = np.ascontiguousarray(outcome.state["weights"][r].T, np.float32)
         mean, std = noise(weights, p.rate, p.tau_m, p.probe_duration * p.tau_m, run.seeds[r])
-        return mean, std, _peaks(params, run.seeds[r], outcome, r, weights)
+        return mean, std, _peaks(params, run.seeds[r], outcome, r, weights, stopping)
 
     def snapshot(r):
         probed = np.int64(r + 1)
@@ -187,24 +190,31 @@ def probe(params, run, outcome):
 
     pool = ThreadPoolExecutor(run.threads)
     try:
-        for r, values in zip(range(first, n_runs), pool.map(one, range(first, n_runs)), strict=True):
+        for r, job in [(r, pool.submit(one, r)) for r in range(first, n_runs)]:
+            values = run.wait(job.result)
             for array, value in zip(found.values(), values, strict=True):
                 array[r] = value
             done = LEARNING + (1 - LEARNING) * (r + 1) / n_runs
             run.tick(lambda r=r: snapshot(r), done, "measuring the signal-to-noise ratio")
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted run does not wait for the rest
+        stopping.set()  # an interrupted run does not wait for the rest
+        pool.shutdown(cancel_futures=True)
     return found
 
 
-def _peaks(params, seed, outcome, r, weights):
-    """Largest value of the mean V over jittered presentations of each pattern, (M, P), in one run."""
+def _peaks(params, seed, outcome, r, weights, stopping):
+    """Largest value of the mean V over jittered presentations of each pattern, (M, P), in one run.
+
+    When `stopping` is set the rest is left out: nobody will look at it.
+    """
     p, schedule = params, outcome.recording.schedule
     grid = np.arange(schedule.block_start, schedule.period - EDGE, V_STEP)
     patterns = Patterns(*(a[r : r + 1] for a in outcome.patterns))
     out = np.empty((weights.shape[1], p.n_patterns))
     first = -(-p.n_periods // p.n_patterns) * p.n_patterns  # shows pattern 0
     for pattern in range(p.n_patterns):
+        if stopping.is_set():
+            break
 
         def presentations(pattern=pattern):
             chunk = None

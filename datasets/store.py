@@ -254,7 +254,7 @@ def load(name: str, split: str = "train", n: int | None = None, folder=None, ver
     Examples
     --------
     >>> images, labels = load("digits", "test", 3)
-    >>> images.shape, images.dtype.name, images.max() <= 255, labels.shape
+    >>> images.shape, images.dtype.name, bool(images.max() <= 255), labels.shape
     ((3, 8, 8), 'uint8', True, (3,))
     """
     if split not in ("train", "test"):

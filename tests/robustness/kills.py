@@ -15,7 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
-SETTINGS = dict(n_afferents=150, rate=20.0, n_periods=120, n_recorded=50, probe_duration=20.0, probe_presentations=3)
+SETTINGS = dict(
+    n_afferents=150,
+    rate=20.0,
+    n_periods=800,
+    n_recorded=50,
+    history_every=2,
+    probe_duration=20.0,
+    probe_presentations=3,
+)
 EVERY = 0.05  # s between checkpoints
 LATEST = 0.6  # s after its start, a run is killed
 

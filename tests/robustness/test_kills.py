@@ -15,7 +15,7 @@ from robustness import kills
 import firstspike
 from firstspike.runtime.checkpoint import checkpoint_path
 
-LONG = kills.SETTINGS | {"n_periods": 6000}
+LONG = kills.SETTINGS | {"n_periods": 40_000}
 
 
 def start(out, *more, **settings):
@@ -169,13 +169,14 @@ def test_a_run_killed_between_result_and_checkpoint_is_tidied_up(tmp_path):
 
     out = tmp_path / "a.h5"
     made = firstspike.run("coincidence", out=out, **kills.SETTINGS)
-    save_checkpoint(checkpoint_path(out), {}, made.parameters, 0.9)
+    parameters = made.parameters | {"source_digest": made.provenance["source_digest"]}
+    save_checkpoint(checkpoint_path(out), {}, parameters, 0.9)
     (tmp_path / ".a.h5.123.tmp").write_bytes(b"half")
-    (tmp_path / ".a.ckpt.h5.123.tmp").write_bytes(b"half")
+    (tmp_path / ".a.h5.ckpt.h5.123.tmp").write_bytes(b"half")
     with pytest.raises(FileExistsError):
         firstspike.run("coincidence", out=out, **kills.SETTINGS)
     again = firstspike.run("coincidence", out=out, resume=True, **kills.SETTINGS)
     assert again.content_sha256 == made.content_sha256 and [p.name for p in tmp_path.iterdir()] == ["a.h5"]
-    save_checkpoint(checkpoint_path(out), {"x": 1}, made.parameters | {"seed": 9}, 0.9)  # begun with --force
+    save_checkpoint(checkpoint_path(out), {"x": 1}, parameters | {"seed": 9}, 0.9)  # begun with --force
     firstspike.run("coincidence", out=out, resume=True, **kills.SETTINGS)
-    assert load_checkpoint(checkpoint_path(out), made.parameters | {"seed": 9}) == {"x": 1}
+    assert load_checkpoint(checkpoint_path(out), parameters | {"seed": 9}) == {"x": 1}

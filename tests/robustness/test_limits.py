@@ -83,7 +83,7 @@ def test_a_full_disk_at_the_command_line(tmp_path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 1 and not done.stdout
         assert "cannot be written: File too large" in done.stderr and "Traceback" not in done.stderr
-        assert "a.ckpt.h5" in done.stderr if checkpoints else "a.h5" in done.stderr
+        assert "a.h5.ckpt.h5" in done.stderr if checkpoints else "a.h5" in done.stderr
         assert not list(tmp_path.iterdir())
 
 

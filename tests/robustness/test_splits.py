@@ -58,7 +58,7 @@ def test_a_run_stopped_at_any_tick_goes_on_with_the_same_bits(whole, tmp_path, m
         with monkeypatch.context() as patch, pytest.raises(Interrupted):
             stop_at(patch, k)
             run(name, out=out, checkpoint_every=0)
-        assert not out.exists() and out.with_name(f"{k}.ckpt.h5").exists()
+        assert not out.exists() and out.with_name(f"{k}.h5.ckpt.h5").exists()
         assert run(name, out=out, resume=True).content_sha256 == result.content_sha256, f"stopped at tick {k}"
         assert [p.name for p in tmp_path.iterdir()] == [out.name]
         out.unlink()

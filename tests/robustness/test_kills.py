@@ -89,7 +89,7 @@ def test_ctrl_c_is_answered_within_a_second_and_can_be_taken_up(tmp_path):
         assert process.wait(60) == code and not stdout and "kept in" in first, first + rest
         assert "--resume" in rest and "Traceback" not in first + rest, first + rest
         assert not lock.exists() and not out.exists()
-    assert min(waits) < 1.0, waits
+    assert sorted(waits)[1] < 1.0, waits  # the median: one of them may meet the start of another process
     code, document, err, _ = ended(start(out, "--resume", **LONG))
     assert code == 0, err
     assert json.loads(document)["content_sha256"] == firstspike.run("coincidence", **LONG).content_sha256

@@ -97,6 +97,20 @@ def test_clock_driven_twin_agrees():
     assert (exact["selective"][:, 1] == 1).sum() >= 4 and (clock["selective"][:, 1] == 1).sum() >= 4
 
 
+@pytest.mark.parametrize("clock_step", [0.0, 1e-3])
+def test_same_bits_however_periods_are_put_together(clock_step, monkeypatch):
+    """Also the period that a spike is filed under: the twin's spikes may lie on the edge of one."""
+    names = ("spike_time", "spike_period", "hit", "false_alarm", "weights")
+    settings = dict(seeds=1, clock_step=clock_step, n_periods=40, n_recorded=20, threshold=(0.3,), w_out=(0.2,))
+    apart = small(history_every=1, **settings)
+    together = small(history_every=40, **settings)
+    assert apart["spike_time"].size > 200
+    for name in names:
+        np.testing.assert_array_equal(apart[name], together[name], err_msg=name)
+    monkeypatch.setattr("firstspike.sims.measures.coincidence.MOST_PERIODS", 1)
+    assert small(history_every=40, **settings).content_sha256 == together.content_sha256
+
+
 def test_same_bits_for_any_number_of_threads(monkeypatch):
     one = small(seeds=3)
     assert small(seeds=3).content_sha256 == one.content_sha256

@@ -152,7 +152,8 @@ def _range_text(meta, unit):
 def check(params, validate: bool = True):
     """Return `params`; raise ValueError naming the first field whose type or value is not allowed.
 
-    A class may add rules across fields in a method ``validate()``.
+    A class may add rules across fields in a method ``validate()`` and name tuples that may be empty in
+    ``MAY_BE_EMPTY``.
     """
     kinds = _types(type(params))
     for f in fields(params):
@@ -164,7 +165,7 @@ def check(params, validate: bool = True):
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"{f.name}: {error}") from None
         setattr(params, f.name, value)
-        if many and not value:
+        if many and not value and f.name not in getattr(params, "MAY_BE_EMPTY", ()):
             raise ValueError(f"{f.name} must have at least one value")
         for v in value if many else (value,):
             _check_value(f.name, v, meta)

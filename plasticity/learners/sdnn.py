@@ -101,8 +101,11 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
             p.n_steps,
             filtering=filtering,
             norm_radius=p.norm_radius,
+            filter_pool=_pool(p.filter_pool),
             inhibition=inhibition,
+            competition=p.competition,
             bins=p.bins,
+            time_pool=_pool(p.time_pool),
         )
 
     def forward(self, times, layer):
@@ -294,6 +297,11 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
 
 
 _LISTS = ("history", "winners")
+
+
+def _pool(pool):
+    """None for a pooling that does nothing."""
+    return None if tuple(pool) == (1, 1, 0) else pool
 
 
 def _start(layer):

@@ -1,8 +1,8 @@
 """Parameters of the convolutional network of one-spike neurons that learns by STDP, layer after layer (SDNN).
 
-A tuple has one entry a layer, except those of the filters. Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018,
-doi 10.1016/j.neunet.2017.12.005 ("paper"); the authors' program for digits ("port"): Mozafari et al. 2019,
-doi 10.3389/fnins.2019.00625.
+A tuple has one entry a layer, except those of the front end; without any entry there is the front end alone.
+Kheradpisheh, Ganjtabesh, Thorpe & Masquelier 2018, doi 10.1016/j.neunet.2017.12.005 ("paper"); the authors' program for
+digits ("port"): Mozafari et al. 2019, doi 10.3389/fnins.2019.00625.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ _LAYERED = (
 class SDNNParams:
     """Front end, layers, learning. The defaults are the two-layer digit network of the port."""
 
+    MAY_BE_EMPTY = tuple(_LAYERED)
+
     n_steps: int = param(15, "time steps of one image; a silent neuron is n_steps", low=1, high=255, source="port")
     filter: str = param("dog", "contrast filter", choices=("dog", "log", "gabor"), source="port")
     filter_sizes: tuple[int, ...] = param((7,), "window of each filter", unit="px", low=3, source="port")
@@ -36,8 +38,19 @@ class SDNNParams:
     filter_threshold: float = param(50.0, "smaller responses are silent", low=0, source="port")
     pixel_scale: float = param(1.0, "multiplies the pixels; the threshold supposes 0..255", above=0)
     norm_radius: int = param(8, "radius of the local mean that divides responses; 0 = none", low=0, source="port")
+    filter_pool: tuple[int, ...] = param(
+        (1, 1, 0), "largest response of a window: its size, stride and padding; 1,1,0 = none", unit="px", low=0
+    )
     lateral: str = param("none", "lateral inhibition", choices=("none", "delay", "spyketorch"), source="port")
+    competition: str = param(
+        "none",
+        "only the strongest map of a position spikes: before or after ranking",
+        choices=("none", "before", "after"),
+    )
     bins: str = param("spyketorch", "ranks to time steps", choices=("spyketorch", "equal"), source="port")
+    time_pool: tuple[int, ...] = param(
+        (1, 1, 0), "earliest input spike of a window: its size, stride and padding; 1,1,0 = none", unit="px", low=0
+    )
 
     maps: tuple[int, ...] = param((32, 150), "feature maps", low=1, source="port")
     kernels: tuple[int, ...] = param((5, 2), "height and width of the kernels", low=1, source="port")
@@ -78,6 +91,10 @@ class SDNNParams:
             raise ValueError(
                 f"filter_scales must have {len(self.filter_sizes)} values, one a window, got {self.filter_scales}"
             )
+        for name in ("filter_pool", "time_pool"):
+            pool = getattr(self, name)
+            if len(pool) != 3 or min(pool[:2]) < 1 or 2 * pool[2] > pool[0]:
+                raise ValueError(f"{name} must be window >= 1, stride >= 1 and padding <= window / 2, got {pool}")
         if any(size % 2 == 0 for size in self.filter_sizes):
             raise ValueError(f"filter_sizes must be odd, got {self.filter_sizes}")
         if any(2 * p > k for p, k in zip(self.pool_paddings, self.pool_sizes, strict=True)):

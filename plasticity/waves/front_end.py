@@ -18,8 +18,16 @@ import numpy as np
 from ...runtime.spikes import time_dtype
 from .blocks import in_blocks
 from .checks import at_least, check_kernel, finite
-from .front_end_cpu import box_normalise, correlate, inhibit_later, inhibit_stronger, pool_maximum, rank
-from .winners import pooled_size
+from .front_end_cpu import (
+    box_normalise,
+    correlate,
+    inhibit_later,
+    inhibit_stronger,
+    keep_strongest,
+    pool_maximum,
+    rank,
+)
+from .winners import pool_times, pooled_size
 
 __all__ = [
     "dog",
@@ -31,6 +39,7 @@ __all__ = [
     "log",
     "pool_intensities",
     "rank_code",
+    "strongest_map",
 ]
 
 _BLOCK = 32  # images a thread takes at a time; their intensities stay in the cache
@@ -221,6 +230,20 @@ def pool_intensities(intensities, window, stride=None, padding=0):
     return out
 
 
+def strongest_map(intensities):
+    """Competition of maps (orientations): at each position only the largest intensity stays; tie: the lowest map.
+
+    Examples
+    --------
+    >>> strongest_map(np.array([[[[0.2, 0.5]], [[0.4, 0.5]]]])).tolist()
+    [[[[0.0, 0.5]], [[0.4, 0.0]]]]
+    """
+    intensities = _intensities(intensities)
+    out = np.empty_like(intensities)
+    keep_strongest(intensities, out)
+    return out
+
+
 def rank_code(intensities, n_steps, bins="equal"):
     """Spike steps by rank of intensity over all maps of an image together; zero stays silent.
 
@@ -247,8 +270,20 @@ def rank_code(intensities, n_steps, bins="equal"):
     return out
 
 
-def encode(images, kernels, n_steps, *, filtering=None, norm_radius=0, inhibition=None, bins="equal"):
-    """The whole front end, threaded over images: filter, normalise, inhibit, rank.
+def encode(
+    images,
+    kernels,
+    n_steps,
+    *,
+    filtering=None,
+    norm_radius=0,
+    filter_pool=None,
+    inhibition=None,
+    competition="none",
+    bins="equal",
+    time_pool=None,
+):
+    """The whole front end, threaded over images: filter, normalise, pool, inhibit, compete, rank, pool the spikes.
 
     Parameters
     ----------
@@ -262,10 +297,17 @@ def encode(images, kernels, n_steps, *, filtering=None, norm_radius=0, inhibitio
         Keywords of :func:`filter_images`.
     norm_radius : int
         R of :func:`local_normalise`; 0 = none.
+    filter_pool : (window, stride, padding), optional
+        Largest intensity of each window (:func:`pool_intensities`), before inhibition.
     inhibition : dict, optional
         Keywords of :func:`lateral_inhibition`; None = none.
+    competition : {"none", "before", "after"}
+        Only the strongest map of each position spikes (:func:`strongest_map`): chosen before ranking, so that the
+        losers take no rank, or after it.
     bins : str
         As in :func:`rank_code`.
+    time_pool : (window, stride, padding), optional
+        Earliest spike of each window (:func:`~firstspike.plasticity.waves.winners.pool_times`).
 
     Returns
     -------
@@ -274,15 +316,26 @@ def encode(images, kernels, n_steps, *, filtering=None, norm_radius=0, inhibitio
     images = finite("images", images, 3)
     bank = _bank(images, kernels, **(filtering or {}))
     n_steps = at_least("n_steps", n_steps, 1)
-    out = np.empty((len(images), len(bank.kernels), *bank.size), time_dtype(n_steps))
+    if competition not in ("none", "before", "after"):
+        raise ValueError(f"competition must be 'none', 'before' or 'after', got {competition!r}")
+    size = bank.size
+    for pool in (filter_pool, time_pool):
+        size = pooled_size(size, *pool) if pool else size
+    out = np.empty((len(images), len(bank.kernels), *size), time_dtype(n_steps))
 
     def block(start, stop):
         maps = _respond(images[start:stop], bank)
         if norm_radius:
             maps = local_normalise(maps, norm_radius)
+        if filter_pool:
+            maps = pool_intensities(maps, *filter_pool)
         if inhibition is not None:
             maps = lateral_inhibition(maps, **inhibition)
-        out[start:stop] = rank_code(maps, n_steps, bins)
+        winners = maps if competition == "none" else strongest_map(maps)
+        times = rank_code(maps if competition == "after" else winners, n_steps, bins)
+        if competition == "after":  # the strongest of a position has the first rank there
+            times[winners == 0] = n_steps
+        out[start:stop] = pool_times(times, n_steps, *time_pool) if time_pool else times
 
     in_blocks(block, len(images), _BLOCK)
     return out

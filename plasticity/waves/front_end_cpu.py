@@ -4,7 +4,7 @@ import numpy as np
 
 from ...runtime.jit import kernel
 
-__all__ = ["box_normalise", "correlate", "inhibit_later", "inhibit_stronger", "pool_maximum", "rank"]
+__all__ = ["box_normalise", "correlate", "inhibit_later", "inhibit_stronger", "keep_strongest", "pool_maximum", "rank"]
 
 
 @kernel
@@ -130,6 +130,20 @@ def pool_maximum(maps, window, stride, padding, out):
                     for x in range(max(left, 0), min(left + window, maps.shape[2])):
                         best = max(best, maps[m, y, x])
                 out[m, py, px] = best
+
+
+@kernel
+def keep_strongest(maps, out):
+    """`maps` (N, C, H, W) with all but the largest value of each position, over C, set to 0; tie: the lowest map."""
+    for n in range(maps.shape[0]):
+        for y in range(maps.shape[2]):
+            for x in range(maps.shape[3]):
+                best = 0
+                for c in range(1, maps.shape[1]):
+                    if maps[n, c, y, x] > maps[n, best, y, x]:
+                        best = c
+                for c in range(maps.shape[1]):
+                    out[n, c, y, x] = maps[n, c, y, x] if c == best else 0.0
 
 
 @kernel

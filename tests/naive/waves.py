@@ -57,6 +57,25 @@ def lateral(maps, factors, mode):
     return out
 
 
+def pool_intensities(maps, window, stride, padding):
+    padded = np.pad(maps, ((0, 0), (padding, padding), (padding, padding)))
+    oh, ow = ((s - window) // stride + 1 for s in padded.shape[1:])
+    out = np.empty((len(maps), oh, ow))
+    for y in range(oh):
+        for x in range(ow):
+            out[:, y, x] = padded[:, y * stride : y * stride + window, x * stride : x * stride + window].max((1, 2))
+    return out
+
+
+def strongest_map(maps):
+    out = np.zeros_like(maps)
+    for y in range(maps.shape[1]):
+        for x in range(maps.shape[2]):
+            c = max(range(len(maps)), key=lambda c: (maps[c, y, x], -c))
+            out[c, y, x] = maps[c, y, x]
+    return out
+
+
 def rank_code(intensities, n_steps, bins):
     flat = intensities.ravel()
     ranked = sorted((i for i in range(flat.size) if flat[i] > 0), key=lambda i: (-flat[i], i))

@@ -183,6 +183,56 @@ def test_encode_is_the_chain_of_its_parts_and_the_same_in_any_chunk():
     assert front_end.encode(images[:0], BANK_2, 15).shape == (0, 2, 6, 6)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["none", "before", "after"]),
+    st.sampled_from(["equal", "spyketorch"]),
+    st.sampled_from([None, (1, 1, 0), (2, 2, 1), (3, 2, 0), (2, 1, 0)]),
+    st.sampled_from([None, (1, 1, 0), (3, 2, 1), (2, 2, 0)]),
+)
+def test_encode_equals_the_slow_chain(seed, competition, bins, filter_pool, time_pool):
+    rng = np.random.default_rng(seed)
+    n_steps = int(rng.choice([1, 4, 15]))
+    images = rng.integers(0, 4, (2, 10, 11)).astype(float)  # few values: many ties
+    kernels = [np.array([[1.0]]), np.array([[2.0]]), np.array([[-1.0]]), rng.integers(-2, 3, (3, 3)).astype(float)]
+    times = front_end.encode(
+        images,
+        kernels,
+        n_steps,
+        filtering={"padding": 1, "use_abs": True, "floor": 0},
+        inhibition={"factors": [0.25, 0.5]},
+        filter_pool=filter_pool,
+        competition=competition,
+        bins=bins,
+        time_pool=time_pool,
+    )
+    for n in range(2):
+        maps = np.abs([naive.correlate(images[n], np.pad(k, (3 - len(k)) // 2), 1) for k in kernels])
+        maps = naive.pool_intensities(maps, *(filter_pool or (1, 1, 0)))
+        maps = naive.lateral(maps, [0.25, 0.5], "delay")
+        ranked = naive.strongest_map(maps) if competition == "before" else maps
+        slow = naive.rank_code(ranked, n_steps, bins)
+        if competition == "after":
+            slow = naive.pointwise(slow, maps, n_steps)[0]
+        slow = naive.pool(slow, n_steps, *(time_pool or (1, 1, 0)))
+        np.testing.assert_array_equal(times[n], slow)
+        if competition != "none" and (time_pool or (1,))[0] == 1:
+            assert ((times[n] < n_steps).sum(0) <= 1).all()
+
+
+def test_competition_of_maps():
+    maps = np.array([[[[3.0, 0, 2, 1]], [[4.0, 0, 2, 0]]]])
+    kept = front_end.strongest_map(maps)
+    assert kept.tolist() == [[[[0, 0, 2, 1]], [[4, 0, 0, 0]]]]
+    image = np.array([[[3.0, 0, 2, 1]]])
+    arguments = {"kernels": [np.array([[1.0]]), np.array([[0.5]])], "n_steps": 6}
+    spikes = {c: front_end.encode(image, competition=c, **arguments).ravel() for c in ("none", "before", "after")}
+    assert spikes["none"].tolist() == [0, 6, 1, 3, 2, 6, 4, 5]  # six values, a step each
+    assert spikes["after"].tolist() == [0, 6, 1, 3, 6, 6, 6, 6]  # the losers have taken their steps
+    assert spikes["before"].tolist() == [0, 6, 2, 4, 6, 6, 6, 6]
+
+
 def test_first_training_digit(data_root):
     idx = pytest.importorskip("firstspike.datasets.idx")
     found = sorted((data_root / "mnist").rglob("train-images*"))
@@ -213,6 +263,10 @@ def test_first_training_digit(data_root):
         (lambda: front_end.lateral_inhibition(np.ones((1, 1, 2, 2)), [-0.1]), "factors must be >= 0"),
         (lambda: front_end.local_normalise(np.ones((1, 1, 2, 2)), -1), "radius must be"),
         (lambda: front_end.pool_intensities(np.ones((1, 1, 2, 2)), 3), "larger than the map"),
+        (lambda: front_end.strongest_map(-np.ones((1, 1, 2, 2))), "intensities must be >= 0"),
+        (lambda: front_end.encode(np.ones((1, 9, 9)), BANK_2, 5, competition="yes"), "competition must be"),
+        (lambda: front_end.encode(np.ones((1, 9, 9)), BANK_2, 5, filter_pool=(4, 1, 0)), "larger than the map"),
+        (lambda: front_end.encode(np.ones((1, 9, 9)), BANK_2, 5, time_pool=(2, 1, 2)), "pool padding must be"),
     ],
 )
 def test_errors(call, message):

@@ -15,6 +15,7 @@ from sklearn.svm import LinearSVC
 from firstspike.plasticity.learners.sdnn import SDNN, permute_synapses
 from firstspike.plasticity.learners.sdnn_params import PRESETS, SDNNParams
 from firstspike.plasticity.waves.conv import convolve, learn
+from firstspike.plasticity.waves.front_end import encode
 from firstspike.plasticity.waves.winners import pointwise_inhibition
 from firstspike.runtime import params
 
@@ -195,6 +196,38 @@ def test_other_front_ends(digits):
     assert ((net._convolve(net._params(), times, 0, None) < 15).sum(1) <= 1).all()
 
 
+def test_front_end_of_the_network_is_encode(digits):
+    front = {"filter": "gabor", "filter_padding": 0, "filter_threshold": 0.0, "pixel_scale": 1 / 255, "norm_radius": 0}
+    front |= {"filter_pool": (2, 1, 1), "competition": "before", "lateral": "delay", "time_pool": (3, 2, 0)}
+    images = digits[0][:20]
+    net = network(**front)
+    expected = encode(
+        images,
+        net.filters(),
+        15,
+        filtering={"use_abs": True, "scale": 1 / 255},
+        filter_pool=(2, 1, 1),
+        inhibition={},
+        competition="before",
+        bins="equal",
+        time_pool=(3, 2, 0),
+    )
+    assert expected.shape == (20, 4, 3, 3) and (expected < 15).any()
+    np.testing.assert_array_equal(net.encode(images), expected)
+    assert (network(**(front | {"competition": "after"})).encode(images) != expected).any()
+
+
+def test_a_network_without_layers_is_its_front_end(digits):
+    layers = {name: () for name in SDNNParams.MAY_BE_EMPTY}
+    net = SDNN(**(DIGITS | layers))
+    images = digits[0][:30]
+    times = SDNN(**DIGITS).encode(images)
+    np.testing.assert_array_equal(net.encode(images), times)
+    features = net.fit(images).transform(images)
+    np.testing.assert_array_equal(features.toarray(), times.reshape(30, -1) < 15)
+    assert net.weights_ == [] and params.from_dict(SDNNParams, params.as_dict(net._params())).maps == ()
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -206,6 +239,11 @@ def test_other_front_ends(digits):
         ({"bins": "other"}, "bins must be one of"),
         ({"n_steps": 300}, "n_steps must be"),
         ({"kernels": (12, 2)}, "larger than the input"),
+        ({"maps": ()}, "kernels must have 0 values"),
+        ({"filter_sizes": ()}, "filter_sizes must have at least one value"),
+        ({"time_pool": (3, 2)}, "time_pool must be window >= 1"),
+        ({"filter_pool": (2, 1, 2)}, "filter_pool must be window >= 1"),
+        ({"competition": "late"}, "competition must be one of"),
     ],
 )
 def test_parameter_errors(changes, message, digits):

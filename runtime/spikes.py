@@ -7,7 +7,7 @@ leading time axis, cumulative: 1 from the spike step on. An **event list** names
 
 import numpy as np
 
-__all__ = ["check_times", "event_list", "times_to_wave", "time_dtype", "wave_to_times"]
+__all__ = ["check_times", "count_spikes", "event_list", "times_to_wave", "time_dtype", "wave_to_times"]
 
 
 def time_dtype(n_steps: int):
@@ -89,3 +89,21 @@ def event_list(times, n_steps: int):
     order = np.argsort(flat, kind="stable")[: offsets[-1]]  # radix sort for uint8: a counting sort
     c, y, x = np.unravel_index(order, times.shape)
     return c.astype(np.int32), y.astype(np.int32), x.astype(np.int32), offsets
+
+
+def count_spikes(times, n_steps: int):
+    """Spikes of each image, map and step: int32 (N, C, T) from time maps (N, C, H, W).
+
+    Sum over axes for less detail: ``.sum((1, 2))`` is spikes an image, ``.mean(0).sum(0)`` spikes an image at each
+    step. A neuron spikes at most once, so counts divided by H W are the share of neurons that spike (the sparsity).
+
+    Examples
+    --------
+    >>> count_spikes(np.array([[[[0, 2]], [[1, 1]]]]), 2).tolist()
+    [[[1, 0], [0, 2]]]
+    """
+    times = check_times(times, n_steps)
+    n, c = times.shape[:2]
+    bins = np.arange(n * c).reshape(n, c, 1, 1) * (n_steps + 1) + times
+    counts = np.bincount(bins.reshape(-1), minlength=n * c * (n_steps + 1))
+    return counts.reshape(n, c, n_steps + 1)[..., :n_steps].astype(np.int32)

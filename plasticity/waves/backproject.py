@@ -12,7 +12,7 @@ import numpy as np
 
 from .checks import at_least, finite
 
-__all__ = ["backproject"]
+__all__ = ["backproject", "receptive_field"]
 
 
 def _pool(patterns, step, window, stride):
@@ -48,7 +48,8 @@ def backproject(kernels, layers):
     kernels : sequence of ndarray (n, n)
         Filters of the front end; smaller ones are centred in the largest.
     layers : sequence
-        In order, for a convolution its weights (F, C, KH, KW), for a pooling a pair (window, stride).
+        In order, for a convolution its weights (F, C, KH, KW), for a pooling a pair (window, stride). For one map
+        alone give one map of the last weights, ``w[f : f + 1]``.
 
     Examples
     --------
@@ -68,3 +69,30 @@ def backproject(kernels, layers):
         else:
             patterns = _conv(patterns, step, layer)
     return patterns
+
+
+def receptive_field(layers, size=1):
+    """Pixels (height, width) that one neuron of the last layer sees, h <- K + (h - 1) stride going down.
+
+    Parameters
+    ----------
+    layers : sequence
+        As in :func:`backproject`.
+    size : int
+        Size of the filters of the front end.
+
+    Examples
+    --------
+    >>> receptive_field([np.ones((3, 2, 5, 5)), (2, 2), np.ones((4, 3, 3, 3))], 7)
+    (16, 16)
+    """
+    h = w = 1
+    for layer in reversed(layers):
+        if isinstance(layer, tuple) and len(layer) == 2 and np.ndim(layer[0]) == 0:
+            window, stride = at_least("pool window", layer[0], 1), at_least("pool stride", layer[1], 1)
+            h, w = window + (h - 1) * stride, window + (w - 1) * stride
+        else:
+            kh, kw = finite("weights", layer, 4).shape[2:]
+            h, w = kh + h - 1, kw + w - 1
+    size = at_least("size", size, 1)
+    return size + h - 1, size + w - 1

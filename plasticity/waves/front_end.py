@@ -27,13 +27,14 @@ from .front_end_cpu import (
     pool_maximum,
     rank,
 )
-from .winners import pool_times, pooled_size
+from .winners import pool_pairs, pool_times, pooled_size
 
 __all__ = [
     "dog",
     "encode",
     "filter_images",
     "gabor",
+    "inhibition_kernel",
     "lateral_inhibition",
     "local_normalise",
     "log",
@@ -205,14 +206,32 @@ def local_normalise(intensities, radius):
     return _per_map(box_normalise, _intensities(intensities), at_least("radius", radius, 0))
 
 
+def inhibition_kernel(factors=(0.15, 0.12, 0.10, 0.07, 0.05)):
+    """Kernel (2 R + 1, 2 R + 1) with ``factors[d - 1]`` at Chebyshev distance d = 1..R and 0 in the middle.
+
+    Examples
+    --------
+    >>> inhibition_kernel([0.5]).tolist()
+    [[0.5, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.5]]
+    """
+    factors = finite("factors", factors, 1).astype(np.float64)
+    r = np.abs(np.arange(2 * factors.size + 1) - factors.size)
+    return np.concatenate([[0.0], factors])[np.maximum(r[:, None], r)]
+
+
 def lateral_inhibition(intensities, factors=(0.15, 0.12, 0.10, 0.07, 0.05), mode="delay"):
-    """Competition of neighbours in the same map, by Chebyshev distance d = 1, 2, ... up to ``len(factors)``.
+    """Competition of neighbours in the same map, with a factor for each neighbour's place.
 
     ``mode="delay"``: stronger neighbours delay a cell, I' = I / (1 + sum of factors). ``mode="spyketorch"``: weaker
     neighbours (and the outside) strengthen it, I' = I (1 + sum of factors). All comparisons use the original values.
+    `factors` are those of :func:`inhibition_kernel`, or a kernel (2 R + 1, 2 R + 1) of one's own.
     """
-    factors = finite("factors", factors, 1).astype(np.float64)
-    if factors.size and factors.min() < 0:
+    if np.ndim(factors) == 1:
+        factors = inhibition_kernel(factors)
+    factors = finite("factors", factors, 2).astype(np.float64)
+    if factors.shape[0] != factors.shape[1] or factors.shape[0] % 2 == 0:
+        raise ValueError(f"a kernel of factors must be square with odd size, got shape {factors.shape}")
+    if factors.min() < 0:
         raise ValueError(f"factors must be >= 0, got {factors.min()}")
     if mode not in ("delay", "spyketorch"):
         raise ValueError(f"mode must be 'delay' or 'spyketorch', got {mode!r}")
@@ -220,13 +239,13 @@ def lateral_inhibition(intensities, factors=(0.15, 0.12, 0.10, 0.07, 0.05), mode
 
 
 def pool_intensities(intensities, window, stride=None, padding=0):
-    """Largest intensity of each window; padded by zeros."""
+    """Largest intensity of each window (numbers, or pairs of rows and columns); padded by zeros."""
     intensities = _intensities(intensities)
     size = pooled_size(intensities.shape[2:], window, stride, padding)
     out = np.empty((*intensities.shape[:2], *size))
     n = intensities.shape[0] * intensities.shape[1]
-    arguments = (int(window), int(window if stride is None else stride), int(padding))
-    pool_maximum(intensities.reshape(n, *intensities.shape[2:]), *arguments, out.reshape(n, *size))
+    pairs = pool_pairs(window, stride, padding)
+    pool_maximum(intensities.reshape(n, *intensities.shape[2:]), *pairs, out.reshape(n, *size))
     return out
 
 

@@ -84,10 +84,10 @@ def box_normalise(maps, radius, out):
 
 
 @kernel
-def inhibit_later(maps, factors, out):
-    """I / (1 + S), S = sum of `factors[d - 1]` over stronger neighbours at Chebyshev distance d."""
+def inhibit_later(maps, weights, out):
+    """I / (1 + S), S = sum of `weights` (2 R + 1, 2 R + 1) over the places of stronger neighbours."""
     n_maps, height, width = maps.shape
-    radius = factors.size
+    radius = weights.shape[0] // 2
     for m in range(n_maps):
         for y in range(height):
             for x in range(width):
@@ -95,15 +95,15 @@ def inhibit_later(maps, factors, out):
                 for v in range(max(y - radius, 0), min(y + radius + 1, height)):
                     for u in range(max(x - radius, 0), min(x + radius + 1, width)):
                         if maps[m, v, u] > value:
-                            total += factors[max(abs(v - y), abs(u - x)) - 1]
+                            total += weights[v - y + radius, u - x + radius]
                 out[m, y, x] = value / (1.0 + total)
 
 
 @kernel
-def inhibit_stronger(maps, factors, out):
-    """I (1 + S), S = sum of `factors[d - 1]` over weaker neighbours; beyond the border they count as 0."""
+def inhibit_stronger(maps, weights, out):
+    """I (1 + S), S = sum of `weights` over the places of weaker neighbours; beyond the border they count as 0."""
     n_maps, height, width = maps.shape
-    radius = factors.size
+    radius = weights.shape[0] // 2
     for m in range(n_maps):
         for y in range(height):
             for x in range(width):
@@ -113,21 +113,21 @@ def inhibit_stronger(maps, factors, out):
                         inside = 0 <= v < height and 0 <= u < width
                         other = maps[m, v, u] if inside else 0.0
                         if value > other:
-                            total += factors[max(abs(v - y), abs(u - x)) - 1]
+                            total += weights[v - y + radius, u - x + radius]
                 out[m, y, x] = value * (1.0 + total)
 
 
 @kernel
 def pool_maximum(maps, window, stride, padding, out):
-    """Largest intensity of each window of `maps` (M, H, W); the padding is 0."""
+    """Largest intensity of each window of `maps` (M, H, W); the padding is 0; sizes are pairs (rows, columns)."""
     for m in range(maps.shape[0]):
         for py in range(out.shape[1]):
-            top = py * stride - padding
+            top = py * stride[0] - padding[0]
             for px in range(out.shape[2]):
-                left = px * stride - padding
+                left = px * stride[1] - padding[1]
                 best = 0.0
-                for y in range(max(top, 0), min(top + window, maps.shape[1])):
-                    for x in range(max(left, 0), min(left + window, maps.shape[2])):
+                for y in range(max(top, 0), min(top + window[0], maps.shape[1])):
+                    for x in range(max(left, 0), min(left + window[1], maps.shape[2])):
                         best = max(best, maps[m, y, x])
                 out[m, py, px] = best
 

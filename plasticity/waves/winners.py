@@ -1,4 +1,4 @@
-"""Operators on time maps: pooling, inhibition of a position's other maps, choice of the neurons that learn.
+"""Operators on time maps: padding, pooling, inhibition of other maps, choice of the neurons that learn or answer.
 
 Order of spikes, everywhere: smaller step first; tie: larger value v (potential at the step of firing); tie: lower
 index. Kheradpisheh et al. 2018, doi 10.1016/j.neunet.2017.12.005; Mozafari et al. 2019, doi 10.3389/fnins.2019.00625.
@@ -10,20 +10,46 @@ from ...runtime.jit import kernel
 from ...runtime.spikes import check_times
 from .checks import at_least, finite
 
-__all__ = ["decide", "k_winners", "pointwise_inhibition", "pool_times", "pooled_size"]
+__all__ = [
+    "decide",
+    "k_winners",
+    "pad_times",
+    "pointwise_inhibition",
+    "pool_pairs",
+    "pool_times",
+    "pooled_size",
+    "silence_maps",
+]
+
+
+def _pair(name, value, low):
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"{name} must be a number or a pair (rows, columns), got {value}")
+    return at_least(name, pair[0], low), at_least(name, pair[1], low)
+
+
+def pool_pairs(window, stride=None, padding=0):
+    """Window, stride (None: the window) and padding as pairs (rows, columns), checked.
+
+    Raises ValueError for a window or stride < 1, and if the padding exceeds half a window (a window of padding only).
+    """
+    window = _pair("pool window", window, 1)
+    stride = window if stride is None else _pair("pool stride", stride, 1)
+    padding = _pair("pool padding", padding, 0)
+    for p, k in zip(padding, window, strict=True):
+        if 2 * p > k:
+            raise ValueError(f"pool padding must be <= half the window {k}, got {p}")
+    return window, stride, padding
 
 
 def pooled_size(shape, window, stride=None, padding=0):
-    """Size of the pooled maps: floor((H + 2 p - k) / s) + 1 each way.
+    """Size of the pooled maps: floor((H + 2 p - k) / s) + 1 each way; arguments as of :func:`pool_pairs`.
 
-    Raises ValueError if a window does not fit or if the padding exceeds half a window (a window of padding only).
+    Raises ValueError if a window does not fit.
     """
-    window = at_least("pool window", window, 1)
-    stride = window if stride is None else at_least("pool stride", stride, 1)
-    padding = at_least("pool padding", padding, 0)
-    if 2 * padding > window:
-        raise ValueError(f"pool padding must be <= half the window {window}, got {padding}")
-    size = tuple((s + 2 * padding - window) // stride + 1 for s in shape)
+    pairs = zip(shape, *pool_pairs(window, stride, padding), strict=True)
+    size = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in pairs)
     if min(size) < 1:
         raise ValueError(f"pool window {window} is larger than the map {tuple(shape)} padded by {padding}")
     return size
@@ -34,18 +60,54 @@ def _pool(times, window, stride, padding, out):
     for n in range(times.shape[0]):
         for c in range(times.shape[1]):
             for py in range(out.shape[2]):
-                top = py * stride - padding
+                top = py * stride[0] - padding[0]
                 for px in range(out.shape[3]):
-                    left = px * stride - padding
+                    left = px * stride[1] - padding[1]
                     first = out[n, c, py, px]
-                    for y in range(max(top, 0), min(top + window, times.shape[2])):
-                        for x in range(max(left, 0), min(left + window, times.shape[3])):
+                    for y in range(max(top, 0), min(top + window[0], times.shape[2])):
+                        for x in range(max(left, 0), min(left + window[1], times.shape[3])):
                             first = min(first, times[n, c, y, x])
                     out[n, c, py, px] = first
 
 
+def pad_times(times, n_steps, padding):
+    """Time maps (N, C, H, W) with silent rows and columns around; `padding` is a number or (left, right, top, bottom).
+
+    The operators that take `padding` do without this.
+
+    Examples
+    --------
+    >>> pad_times(np.array([[[[3]]]]), 4, (1, 0, 0, 1)).tolist()
+    [[[[4, 3], [4, 4]]]]
+    """
+    times = check_times(times, n_steps)
+    sides = padding if isinstance(padding, (tuple, list)) else (padding,) * 4
+    if len(sides) != 4:
+        raise ValueError(f"padding must be a number or (left, right, top, bottom), got {padding}")
+    left, right, top, bottom = (at_least("padding", p, 0) for p in sides)
+    return np.pad(times, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=n_steps)
+
+
+def silence_maps(times, n_steps, maps):
+    """Time maps (N, F, H, W) in which the `maps` (a list of numbers) never spike: they can neither answer nor learn.
+
+    Examples
+    --------
+    >>> silence_maps(np.array([[[[0]], [[1]]]]), 4, [0]).ravel().tolist()
+    [4, 1]
+    """
+    out = check_times(times, n_steps).copy()
+    for f in maps:
+        if at_least("maps", f, 0) >= out.shape[1]:
+            raise ValueError(f"maps must be < {out.shape[1]}, the number of maps, got {f}")
+        out[:, int(f)] = n_steps
+    return out
+
+
 def pool_times(times, n_steps, window, stride=None, padding=0):
     """Earliest spike of each window of time maps (N, C, H, W); the padding is silent.
+
+    `window`, `stride` (None: the window) and `padding` are numbers or pairs (rows, columns).
 
     Examples
     --------
@@ -55,7 +117,7 @@ def pool_times(times, n_steps, window, stride=None, padding=0):
     times = check_times(times, n_steps)
     size = pooled_size(times.shape[2:], window, stride, padding)
     out = np.full((*times.shape[:2], *size), n_steps, times.dtype)
-    _pool(times, int(window), int(window if stride is None else stride), int(padding), out)
+    _pool(times, *pool_pairs(window, stride, padding), out)
     return out
 
 
@@ -162,15 +224,30 @@ def k_winners(times, values, n_steps, n_winners, radius=0):
     return winners
 
 
-def decide(times, values, n_steps, n_classes):
-    """Class of each image by its very first spike; -1 for silence.
+def decide(times, values, n_steps, classes):
+    """Class of each image by its very first spike (tie: largest value; tie: lowest index); -1 for silence.
 
-    Maps belong to classes in equal blocks: class = floor(f n_classes / F).
+    Parameters
+    ----------
+    times, values : ndarray, shape (N, F, H, W)
+        As after :func:`~firstspike.plasticity.waves.conv.convolve`.
+    n_steps : int
+        T, silent.
+    classes : sequence of int, length F
+        Class of each map, as in :func:`~firstspike.plasticity.waves.reinforce.reinforce`.
 
-    Raises ValueError unless F is a multiple of `n_classes`.
+    Returns
+    -------
+    answers : ndarray of int32, shape (N,)
+
+    Examples
+    --------
+    >>> decide(np.array([[[[2]], [[1]]]]), np.ones((1, 2, 1, 1)), 3, [7, 5]).tolist()
+    [5]
     """
-    n_maps = np.shape(times)[1]
-    if n_maps % at_least("n_classes", n_classes, 1):
-        raise ValueError(f"the number of maps {n_maps} must be a multiple of n_classes, got {n_classes}")
+    n_maps = check_times(times, n_steps).shape[1]
+    classes = finite("classes", classes, 1)
+    if len(classes) != n_maps or classes.dtype.kind not in "bui":
+        raise ValueError(f"classes must be {n_maps} integers, one a map, got shape {classes.shape} of {classes.dtype}")
     first = k_winners(times, values, n_steps, 1)[:, 0, 0]
-    return np.where(first < 0, -1, first * n_classes // n_maps)
+    return np.where(first < 0, -1, classes[first]).astype(np.int32)

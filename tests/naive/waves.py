@@ -126,6 +126,31 @@ def pool(times, n_steps, window, stride, padding):
     return out
 
 
+def pool_potentials(v, window, stride, padding):
+    (kh, kw), (sh, sw), (ph, pw) = window, stride, padding
+    oh, ow = (v.shape[1] + 2 * ph - kh) // sh + 1, (v.shape[2] + 2 * pw - kw) // sw + 1
+    out = np.full((v.shape[0], oh, ow), -np.inf)
+    for f, y, x in np.ndindex(*out.shape):
+        for i, j in np.ndindex(kh, kw):
+            a, b = y * sh + i - ph, x * sw + j - pw
+            if 0 <= a < v.shape[1] and 0 <= b < v.shape[2]:
+                out[f, y, x] = max(out[f, y, x], v[f, a, b])
+    return out
+
+
+def count_spikes(times, n_steps):
+    counts = np.zeros((times.shape[0], n_steps), int)
+    for c, y, x in np.ndindex(*times.shape):
+        if times[c, y, x] < n_steps:
+            counts[c, times[c, y, x]] += 1
+    return counts
+
+
+def decide(times, values, n_steps, classes):
+    spikes = [(times[i], -values[i], i) for i in np.ndindex(*times.shape) if times[i] < n_steps]
+    return classes[min(spikes)[2][0]] if spikes else -1
+
+
 def pointwise(times, values, n_steps):
     out, kept = np.full_like(times, n_steps), np.zeros_like(values)
     for y in range(times.shape[1]):

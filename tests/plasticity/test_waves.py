@@ -352,7 +352,7 @@ def test_silent_images_teach_nothing():
     out = learn(times, weights, OrderSTDP(), theta=1.0, n_steps=15, n_winners=2)
     assert (out.weights == 2).all() and (out.winners == -1).all() and (out.n_seen, out.n_updated) == (4, 0)
     assert (convolve(times, weights, 1.0, 15, inhibit=True) == 15).all()
-    assert (operators.decide(times, np.zeros(times.shape), 15, 1) == -1).all()
+    assert (operators.decide(times, np.zeros(times.shape), 15, [0]) == -1).all()
 
 
 def test_a_new_rule_runs_in_the_same_loop():
@@ -375,9 +375,8 @@ def test_a_new_rule_runs_in_the_same_loop():
 
 def test_decision_by_first_spike():
     times, values = convolve(TAU, W, 1.5, 4, return_values=True)
-    assert operators.decide(times, values, 4, 3).tolist() == [1]
-    with pytest.raises(ValueError, match="multiple of n_classes"):
-        operators.decide(times, values, 4, 2)
+    assert operators.decide(times, values, 4, [0, 1, 2]).tolist() == [1]
+    assert operators.decide(times, values, 4, [4, 9, 4]).tolist() == [9]
 
 
 # ---- converters -------------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...runtime import params as parameters
 from ...runtime import rng
-from ...runtime.spikes import check_times
+from ...runtime.spikes import check_times, count_spikes
 from ..rules.order import ACTIONS, RULES, convergence
 from ..rules.own import find_rule, make_rule
 from ..waves import front_end
+from ..waves.backproject import backproject
 from ..waves.conv import convolve, learn
 from ..waves.winners import pointwise_inhibition, pool_times
 from .sdnn_params import SDNNParams
@@ -273,6 +274,38 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
         check_is_fitted(self, "weights_")
         chosen = range(len(self.weights_)) if layers is None else layers
         return [permute_synapses(w, seed, f"permute/{i}") if i in chosen else w for i, w in enumerate(self.weights_)]
+
+    def patterns(self, layer=-1):
+        """What the maps of a layer look for, drawn in the plane of the image: (F, h, w)."""
+        check_is_fitted(self, "weights_")
+        p = self._params()
+        layers = [tuple(pool[:2]) for pool in (p.filter_pool, p.time_pool) if _pool(pool)]
+        if not -len(p.maps) <= layer < len(p.maps):
+            raise ValueError(f"layer must be in 0..{len(p.maps) - 1}, or count from the end, got {layer}")
+        for i in range(layer % len(p.maps) + 1):
+            layers += [self.weights_[i], (p.pool_sizes[i], p.pool_strides[i])]
+        return backproject(self.filters(), layers[:-1])
+
+    def activity(self, X):
+        """Mean spikes an image, by map and step (C, T), of ``input``, ``conv1``, ``pool1``, ... for images (N, H, W).
+
+        Sums give the sparsity: ``activity["conv1"].sum()`` is all spikes of layer 1 an image.
+        """
+        check_is_fitted(self, "weights_")
+        p, total, n = self._params(), {}, max(1, len(X))
+        for start in range(0, max(1, len(X)), _SLICE):
+            for name, maps in self._all_maps(p, self.encode(X[start : start + _SLICE])):
+                total[name] = total.get(name, 0) + count_spikes(maps, p.n_steps).sum(0, dtype=np.int64)
+        return {name: counts / n for name, counts in total.items()}
+
+    def _all_maps(self, p, maps):
+        yield "input", maps
+        for layer in range(len(self.weights_)):
+            spikes = self._convolve(p, maps, layer, None)
+            yield f"conv{layer + 1}", spikes
+            pool = (p.pool_sizes[layer], p.pool_strides[layer], p.pool_paddings[layer])
+            maps = pool_times(spikes, p.n_steps, *pool)
+            yield f"pool{layer + 1}", maps
 
     def transform(self, X):
         """Features (N, F PH PW) of images (N, H, W), float32 in compressed sparse rows."""

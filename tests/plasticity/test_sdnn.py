@@ -14,6 +14,7 @@ from sklearn.svm import LinearSVC
 
 from firstspike.plasticity.learners.sdnn import SDNN, permute_synapses
 from firstspike.plasticity.learners.sdnn_params import PRESETS, SDNNParams
+from firstspike.plasticity.waves.backproject import backproject
 from firstspike.plasticity.waves.conv import convolve, learn
 from firstspike.plasticity.waves.front_end import encode
 from firstspike.plasticity.waves.winners import pointwise_inhibition
@@ -226,6 +227,28 @@ def test_a_network_without_layers_is_its_front_end(digits):
     features = net.fit(images).transform(images)
     np.testing.assert_array_equal(features.toarray(), times.reshape(30, -1) < 15)
     assert net.weights_ == [] and params.from_dict(SDNNParams, params.as_dict(net._params())).maps == ()
+
+
+def test_activity_of_all_layers(digits):
+    images = digits[0][:600]  # more than one slice
+    net = network().fit(images)
+    activity = net.activity(images)
+    assert {name: round(float(a.sum()), 6) for name, a in activity.items()} == pytest.approx(net.spikes_, abs=1e-5)
+    times = net.forward(net.encode(images), 0)
+    expected = [[(times[:, c] == t).sum() / 600 for t in range(15)] for c in range(8)]
+    np.testing.assert_allclose(activity["pool1"], expected)
+    assert [a.shape for a in activity.values()] == [(2, 15), (8, 15), (8, 15), (12, 15), (12, 15)]
+
+
+def test_patterns_are_traced_back_through_all_poolings(digits):
+    net = network(filter_pool=(2, 1, 0), time_pool=(2, 2, 0), epochs=(0, 0)).fit(digits[0][:1])
+    front = [(2, 1), (2, 2), net.weights_[0]]
+    np.testing.assert_array_equal(net.patterns(0), backproject(net.filters(), front))
+    both = [*front, (2, 1), net.weights_[1]]
+    np.testing.assert_array_equal(net.patterns(), backproject(net.filters(), both))
+    assert network(epochs=(0, 0)).fit(digits[0][:1]).patterns(-2).shape == (8, 5, 5)
+    with pytest.raises(ValueError, match="layer must be in 0..1"):
+        net.patterns(2)
 
 
 @pytest.mark.parametrize(

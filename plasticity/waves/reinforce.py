@@ -12,12 +12,17 @@ import numpy as np
 
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times
+from .blocks import in_blocks
 from .checks import at_least, check_weights, finite
 from .conv import _inside, _layer, _outside
+from .decision import find_images, learn_images, score
 from .learn_cpu import make_scratch
-from .reinforce_cpu import PUNISH, REWARD, reinforce_loop
+from .reinforce_cpu import PUNISH, REWARD, answer_loop, reinforce_loop
 
-__all__ = ["Reinforced", "first_state", "reinforce"]
+__all__ = ["Reinforced", "answer", "first_state", "reinforce"]
+
+_BLOCK = 512  # images whose potentials are computed together
+_MANY = 4096  # images prepared at a time: that bounds the memory
 
 
 class Reinforced(NamedTuple):
@@ -40,7 +45,9 @@ def first_state(rule, n_classes):
     return state
 
 
-def reinforce(times, labels, weights, classes, rule, *, theta, n_steps, padding=0, strict=True, state=None):
+def reinforce(
+    times, labels, weights, classes, rule, *, theta, n_steps, padding=0, strict=True, state=None, scores=None
+):
     """Let the deciding layer learn by reward, image after image.
 
     Parameters
@@ -57,6 +64,9 @@ def reinforce(times, labels, weights, classes, rule, *, theta, n_steps, padding=
         Such as :class:`~firstspike.plasticity.rules.reward.RewardSTDP`.
     theta, n_steps, padding, strict
         As in :func:`~firstspike.plasticity.waves.conv.convolve`.
+    scores : Scores, optional
+        For ``theta=None``: the images as prepared by :func:`~firstspike.plasticity.waves.decision.score`, if they are
+        shown several times. Changes the speed, not the result.
     state : ndarray, shape (6,), optional
         Where an earlier call ended: learning in two calls equals learning in one. Default: :func:`first_state`.
 
@@ -80,14 +90,56 @@ def reinforce(times, labels, weights, classes, rule, *, theta, n_steps, padding=
     state = first_state(rule, max(2, len(np.unique(classes)))) if state is None else np.array(state, np.float64)
     if state.shape != (6,):
         raise ValueError(f"state must have shape (6,), got {state.shape}")
-    inner = _inside(weights, layer.n_lanes)
-    winners = np.empty((len(times), 1, 4), np.int32)
-    loop = specialise(reinforce_loop, factors=rule.factors, amplitudes=rule.amplitudes, update=rule.update)
-    block = at_least("block of the rule", rule.block, 0)
-    loop(times, labels, classes, inner, layer, block, p, make_scratch(times.shape[1:], layer), state, winners)
-    first = winners[:, 0, 0]
-    answers = np.where(first < 0, -1, classes[first]).astype(np.int32)
-    return Reinforced(_outside(inner, weights.shape), state, answers, winners[:, 0])
+    at_least("block of the rule", rule.block, 0)
+    winners = np.full((len(times), 4), -1, np.int32)
+    if theta is None:
+        size = _BLOCK if scores is None else max(1, len(times))
+        for start in range(0, len(times), size):
+            part = slice(start, start + size)
+            known = score(times[part], weights, n_steps, padding) if scores is None else scores.part(part)
+            weights, _ = learn_images(known, n_steps, labels[part], weights, classes, rule, state, winners[part])
+    else:
+        inner = _inside(weights, layer.n_lanes)
+        loop = specialise(reinforce_loop, factors=rule.factors, amplitudes=rule.amplitudes, update=rule.update)
+        scratch = make_scratch(times.shape[1:], layer)
+        loop(times, labels, classes, inner, layer, rule.block, p, scratch, state, winners[:, None])
+        weights = _outside(inner, weights.shape)
+    return Reinforced(weights, state, _classes(winners, classes), winners)
+
+
+def answer(times, weights, classes, *, theta, n_steps, padding=0, strict=True):
+    """Answers (N,) int32 of a deciding layer to time maps (N, C, H, W), -1 = silence, and winners (N, 4) int32.
+
+    Arguments as of :func:`reinforce`; threaded over images.
+
+    Examples
+    --------
+    >>> times = np.array([[[[0]], [[2]]], [[[2]], [[2]]]])
+    >>> answer(times, np.ones((1, 2, 1, 1)), [7], theta=None, n_steps=2)[0].tolist()
+    [7, -1]
+    """
+    times = check_times(times, n_steps)
+    weights = check_weights(weights, times.shape[1])
+    layer = _layer(times, weights, theta, n_steps, padding, strict)
+    classes = _integers("classes", classes, len(weights))
+    winners = np.full((len(times), 1, 4), -1, np.int32)
+    if theta is None:
+        for start in range(0, len(times), _MANY):
+            part = slice(start, start + _MANY)
+            winners[part, 0] = find_images(score(times[part], weights, n_steps, padding), n_steps)
+    else:
+        inner = _inside(weights, layer.n_lanes)
+
+        def block(a, b):
+            answer_loop(times[a:b], inner, layer, make_scratch(times.shape[1:], layer), winners[a:b])
+
+        in_blocks(block, len(times), _BLOCK)
+    return _classes(winners[:, 0], classes), winners[:, 0]
+
+
+def _classes(winners, classes):
+    first = winners[:, 0]
+    return np.where(first < 0, -1, classes[first]).astype(np.int32)
 
 
 def _integers(name, array, n):

@@ -2,12 +2,20 @@
 
 import numpy as np
 
+from ...runtime.jit import kernel
 from .learn_cpu import find_winners
 
-__all__ = ["HITS", "IMAGES", "MISSES", "PUNISH", "REWARD", "UPDATED", "reinforce_loop"]
+__all__ = ["HITS", "IMAGES", "MISSES", "PUNISH", "REWARD", "UPDATED", "answer_loop", "reinforce_loop"]
 
 #: places in the state of a layer: the factors, the counts of the current block, updates so far
 REWARD, PUNISH, HITS, MISSES, IMAGES, UPDATED = range(6)
+
+
+@kernel
+def answer_loop(times, weights, layer, s, winners):
+    """Winners (N, 1, 4) of images that nothing is learnt from; arguments as of `reinforce_loop`."""
+    for n in range(times.shape[0]):
+        find_winners(times[n], weights, layer, np.int64(0), s, winners[n])
 
 
 # Names bound by `specialise` to the functions of a rule.

@@ -15,6 +15,8 @@ __all__ = ["WORKLOADS", "command", "measure"]
 #: name -> (module, function, one line)
 WORKLOADS = {
     "coincidence": ("bench_coincidence", "coincidence", "model A: one neuron, STDP, input generated on the way"),
+    "w2a": ("bench_waves", "w2a", "three-layer latency network: inference, images to classes"),
+    "w2b": ("bench_waves", "w2b", "three-layer latency network: learning, each layer"),
     "w2c": ("bench_waves", "w2c", "two-layer latency network: inference and learning of layers 1 and 2"),
     "w6": ("bench_theory", "w6", "map of the signal-to-noise ratio over a million points"),
 }

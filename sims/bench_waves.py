@@ -11,7 +11,7 @@ Learning of a layer includes the forward pass of the layers below, nothing kept 
 figures leave that pass out. ``reference``: multiply-adds of a row of weights from the second-level cache.
 """
 
-__all__ = ["decide", "digit_like", "digits_network", "network", "teach", "trained_like", "w2a", "w2b", "w2c"]
+__all__ = ["bounded", "decide", "digit_like", "digits_network", "network", "teach", "trained_like", "w2a", "w2b", "w2c"]
 
 N_STEPS = 15
 GOALS_A = {"inference": 1200, "stretch": 2500}
@@ -91,14 +91,13 @@ def _filled(net, shapes, shares, n_images, seed):
 
 def decide(times, weights):
     """Classes (N,) of the deciding layer of three."""
-    import numpy as np
+    from ..plasticity.waves.reinforce import answer
 
-    from ..plasticity.waves.conv import convolve
+    return answer(times, weights, _classes(weights), theta=None, n_steps=N_STEPS, padding=2)[0]
 
-    out, values = convolve(times, weights, None, N_STEPS, padding=2, return_values=True)
-    best = values.reshape(len(values), -1).argmax(1)
-    fired = (out < N_STEPS).any((1, 2, 3))
-    return np.where(fired, best // (PER_CLASS * values[0, 0].size), -1)
+
+def _classes(weights):
+    return [f // PER_CLASS for f in range(len(weights))]
 
 
 def learn_layer(net, layer, inputs):
@@ -118,16 +117,19 @@ def learn_layer(net, layer, inputs):
     )
 
 
-def teach(times, weights):
-    """One pass of learning by reward of the deciding layer, weights moved into the rule's bounds 0.2..0.8."""
-    import numpy as np
+def bounded(weights):
+    """`weights` moved from 0..1 into the bounds 0.2..0.8 of the rule of reward."""
+    return 0.2 + 0.6 * weights
 
+
+def teach(times, weights, scores=None):
+    """One pass of learning by reward of the deciding layer; `scores`: potentials of the images if they are kept."""
     from ..plasticity.rules.reward import RewardSTDP
     from ..plasticity.waves.reinforce import reinforce
 
-    labels, classes = np.arange(len(times)) % 10, np.arange(len(weights)) // PER_CLASS
-    weights = np.float32(0.2) + np.float32(0.6) * weights
-    return reinforce(times, labels, weights, classes, RewardSTDP(), theta=None, n_steps=N_STEPS, padding=2)
+    labels = [n % 10 for n in range(len(times))]
+    options = {"theta": None, "n_steps": N_STEPS, "padding": 2, "scores": scores}
+    return reinforce(times, labels, weights, _classes(weights), RewardSTDP(), **options)
 
 
 def _speeds(cases, n_images, repeat, threads):
@@ -189,17 +191,22 @@ def w2a(threads=1, repeat=5, n_images=200):
 def w2b(threads=1, repeat=5, n_images=200):
     """Images a second of learning in three layers, with the layers below computed anew and kept.
 
-    The value is that of layer 3 computed anew.
+    The value is that of layer 3 computed anew. ``stdp3_scored``: the potentials under the first weights are kept, too.
     """
+    from ..plasticity.waves.decision import score
+
     net, weights, _, times = digits_network(n_images)
+    weights = bounded(weights)
     first = net.forward(times, 0)
     second = net.forward(first, 1)
+    scores = score(second, weights, N_STEPS, 2)
     cases = {
         "stdp1": lambda: learn_layer(net, 0, times),
         "stdp2": lambda: learn_layer(net, 1, net.forward(times, 0)),
         "stdp3": lambda: teach(net.forward(net.forward(times, 0), 1), weights),
         "stdp2_cached": lambda: learn_layer(net, 1, first),
         "stdp3_cached": lambda: teach(second, weights),
+        "stdp3_scored": lambda: teach(second, weights, scores),
     }
     speeds = _speeds(cases, n_images, repeat, threads)
     more = {"goals": GOALS_B, "stretch": STRETCH_B, "n_images": n_images}

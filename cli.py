@@ -65,6 +65,11 @@ _GROUPS = {
     ),
 }
 _TOOLS = {
+    "eval": (
+        "sims.evaluate",
+        "command",
+        "Use the trained network of a result file on images: accuracy, confusion, speed.",
+    ),
     "bench": ("sims.bench", "command", "Small fixed workloads against their goals."),
     "doctor": ("sims.doctor", "command", "Versions, threads, caches, data folder; a tiny run on one and all threads."),
 }

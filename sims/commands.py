@@ -250,7 +250,14 @@ def _plain(value):
 
 
 def print_summary(measured: dict, expected: dict, file=None) -> None:
-    """Measured numbers with the expected ones (theory or published) beside them; a column pair for each neuron."""
+    """Measured numbers with the expected ones (theory or published) beside them; a column pair for each neuron.
+
+    Layers that ``measured["health"]`` speaks about stand in a table of their own.
+    """
+    said = measured.get("health", {})
+    layers = {k: measured[k] for k in said if isinstance(measured.get(k), dict)}
+    if layers:
+        measured = {k: v for k, v in measured.items() if k not in layers and k != "health"}
     parts = list(dict.fromkeys(k for v in measured.values() if isinstance(v, dict) for k in v)) or [""]
     if len(parts) > 1 and not all(isinstance(v, dict) and list(v) == parts for v in measured.values()):
         parts = [""]  # mixed: one row a number
@@ -270,6 +277,10 @@ def print_summary(measured: dict, expected: dict, file=None) -> None:
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
         click.echo("  ".join(cells).rstrip(), file=file or sys.stdout)
+    if layers:
+        from .measures.health import lines
+
+        click.echo("\n" + "\n".join(lines(layers, said)), file=file or sys.stdout)
 
 
 def _number(value):
@@ -277,5 +288,7 @@ def _number(value):
         return ""
     if isinstance(value, str):
         return value
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_number(v) for v in value)
     value = float(value)
     return f"{int(value)}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}" if value == value else "-"

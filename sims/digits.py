@@ -24,7 +24,9 @@ from ..runtime.params import param
 __all__ = [
     "FIGURES",
     "PRESETS",
+    "Classifier",
     "Digits",
+    "classifier",
     "expected",
     "figure",
     "network",
@@ -36,7 +38,7 @@ __all__ = [
 
 TITLE = "Digits: a convolutional STDP network with a linear readout"
 REFERENCES = "doi:10.1016/j.neunet.2017.12.005; doi:10.3389/fnins.2019.00625"
-FIGURES = ("overview", "features", "confusion", "learning")
+FIGURES = ("overview", "features", "confusion", "learning", "health")
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Digits(SDNNParams):
 
     random_state: ClassVar[int] = 0  # not a parameter here
 
-    epochs: tuple[int, ...] = param((1, 4), "passes over the images; 0 = untrained", low=0)
+    epochs: tuple[int, ...] = param((1, 4), "passes over the images, layer by layer; 0 = untrained", low=0, option=True)
     presentations: tuple[int, ...] = param(
         (10_000, 40_000), "a layer is shown at least so many images: a small training part passes more often", low=0
     )
@@ -56,6 +58,7 @@ class Digits(SDNNParams):
     n_test: int = param(5_000, "test images (the first ones)", low=1, option=True)
     n_readout: int | None = param(None, "training images that the readout sees; none = all", low=10)
     n_validation: int = param(2_000, "of these, on how many (the last) C is chosen", low=1)
+    n_choice: int | None = param(None, "how many images before those a C is tried with; none = all", low=10)
     c: float | None = param(0.005, "C of the readout; none = chosen on the validation part", above=0)
     c_pixels: float | None = param(0.05, "C of the readout of raw pixels; none = chosen", above=0)
     max_iter: int = param(300, "passes of the readout's coordinate descent", low=1)
@@ -176,6 +179,7 @@ def simulate(params: Digits, run):
 
     data = training.load_data(params.data, params.n_train, params.n_test)
     readouts = training.Readouts(params.c, params.c_pixels, params.n_validation, params.n_readout, params.max_iter)
+    readouts.n_choice = params.n_choice
 
     def make(seed, trained=True):
         epochs = passes(params) if trained else (0,) * len(params.maps)
@@ -190,6 +194,37 @@ def simulate(params: Digits, run):
         "images_per_second": sum(out.images_per_second) / len(out.images_per_second),
     }
     return result
+
+
+class Classifier:
+    """A trained network with its readout: images in, answers out."""
+
+    def __init__(self, net, readout):
+        self.net, self.readout = net, readout
+
+    def encode(self, images):
+        """Time maps of images (N, H, W)."""
+        return self.net.encode(images)
+
+    def predict(self, images):
+        """Class of each image, int (N,); -1 where the network is silent."""
+        return self.readout.predict(self.net.transform(images))
+
+    def spikes(self, images) -> dict[str, float]:
+        """Mean spikes an image, by stage."""
+        from .measures.health import spike_counts
+
+        return spike_counts(self.net, images)
+
+
+def classifier(result, i: int = 0) -> Classifier:
+    """The network of seed number `i` of a result, with its readout, ready to be used on other images."""
+    from .experiments import parameters_of
+    from .training import readout_of
+
+    params = parameters_of(result)
+    weights = [result[f"conv{layer + 1}.weight"][i] for layer in range(len(params.maps))]
+    return Classifier(network(params).set_weights(weights), readout_of(result, i))
 
 
 def _add_networks(result, learners, params):
@@ -246,6 +281,7 @@ def summary(result) -> dict:
     out = {
         "accuracy": float(accuracy.mean()),
         "standard_error": float(standard_error(accuracy.mean(), len(result["labels"]))),
+        "accuracy_per_seed": accuracy.tolist(),
         "errors": float(result["n_errors"].mean()),
         "silent": float(result["confusion"][..., -1].sum() / accuracy.size),
         "n_train": p["n_train"],

@@ -19,6 +19,8 @@ __all__ = ["EXPERIMENTS", "load", "resolve", "run"]
 EXPERIMENTS = {
     "coincidence": ("sim", "coincidence", "One neuron learns repeating spike patterns by STDP, beside the theory."),
     "digits": ("train", "digits", "A convolutional STDP network learns handwritten digits, read out by a linear SVM."),
+    "digits-rstdp": ("train", "digits_rstdp", "A deep one-spike network learns to name digits by reward alone."),
+    "sdnn": ("train", "sdnn", "The published deep STDP network on all of MNIST, read out by a linear SVM."),
 }
 
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .measures.confusion import confusion
-from .measures.readout import fit_readout
+from .measures.readout import GRID, Readout, Rows, best_c, fit_readout, gather, validate
 
-__all__ = ["CONTROLS", "Data", "Readouts", "Trained", "add_scores", "load_data", "train"]
+__all__ = ["CONTROLS", "Data", "Readouts", "Trained", "add_scores", "load_data", "readout_of", "train"]
 
 CONTROLS = ("untrained", "permuted", "permuted_last", "raw_pixels")
 _SLICE = 500  # images between two reports of progress
@@ -55,15 +55,20 @@ class Readouts:
     n_validation: int
     n_samples: int | None = None  # the first n of the training part; None = all
     max_iter: int = 300
+    n_choice: int | None = None  # samples before the validation part that a C is tried with; None = all
 
 
 @dataclass
 class Trained:
-    """What a run leaves: lists have one entry a seed."""
+    """What a run leaves: lists have one entry a seed.
+
+    A learner that answers by itself has no readout: `c` and `readouts` stay empty.
+    """
 
     learners: list = field(default_factory=list)
     predictions: dict[str, list] = field(default_factory=dict)  # variant -> test predictions
     c: dict[str, list] = field(default_factory=dict)  # variant -> C of the readout
+    readouts: list[Readout] = field(default_factory=list)  # of the trained networks
     fit_seconds: list = field(default_factory=list)
     images_per_second: list = field(default_factory=list)  # encode + all layers, test part
 
@@ -133,19 +138,20 @@ def _train(make, data, readouts, run, controls):
                 encoding = time.perf_counter() - start
                 times = _sliced(learner.encode, data.train_images[: readouts.n_samples], tell), test_times
             network = copy.copy(learner).set_weights(weights)
-            train_features = _transform(network, times[0], tell, 0.0)
+            train_features = gather(_blocks(network, times[0], tell, 0.0))
             start = time.perf_counter()
-            test_features = _transform(network, times[1], tell, 0.3)
+            test_features = _transform(network, times[1], tell, 0.2)
             if variant == "trained":
                 seconds = encoding + time.perf_counter() - start
                 kept[f"{i}.images_per_second"] = np.array(len(data.test_images) / seconds)
-            tell(0.5)
+            tell(0.3)
             features = train_features, test_features
-            _read(kept, f"{i}.{variant}", features, data, readouts, readouts.c, seed, run)
+            _read(kept, f"{i}.{variant}", features, data, readouts, readouts.c, seed, run, tell)
             tell(1.0)
     if controls and "raw_pixels.predictions" not in kept:
         pixels = [x.reshape(len(x), -1) / 255 for x in (data.train_images[: readouts.n_samples], data.test_images)]
-        _read(kept, "raw_pixels", pixels, data, readouts, readouts.c_pixels, run.seed, run)
+        pixels = gather(pixels[:1]), pixels[1]
+        _read(kept, "raw_pixels", pixels, data, readouts, readouts.c_pixels, run.seed, run, lambda _: None)
     _collect(out, kept, len(run.seeds))
     tick(total, _note(out, data))
     return out
@@ -182,6 +188,11 @@ def _collect(out, kept, n_seeds):
         if f"{keys[0]}.predictions" in kept:
             out.predictions[variant] = [kept[f"{key}.predictions"] for key in keys]
             out.c[variant] = [float(kept[f"{key}.c"]) for key in keys]
+    for i in range(n_seeds):
+        stored = {name: kept[f"{i}.trained.{name}"] for name in ("weight", "bias", "classes", "shift")}
+        head = f"{i}.trained.tried."
+        tried = {float(k.removeprefix(head)): float(v) for k, v in kept.items() if k.startswith(head)}
+        out.readouts.append(Readout(**stored, c=out.c["trained"][i], tried=tried))
 
 
 def _variants(learner, untrained, data, seed):
@@ -200,23 +211,46 @@ def _sliced(function, images, tell):
     return np.concatenate(parts)
 
 
+def _blocks(network, times, tell, done):
+    """Features of slices of the time maps, one after the other; they are a fifth of the work of a variant."""
+    for first in range(0, len(times), _SLICE):
+        yield network.transform_times(times[first : first + _SLICE])
+        tell(done + 0.2 * first / len(times))
+
+
 def _transform(network, times, tell, done):
     from scipy import sparse
 
-    parts = []
-    for first in range(0, len(times), _SLICE):
-        parts.append(network.transform_times(times[first : first + _SLICE]))
-        tell(done + 0.2 * first / len(times))
-    return sparse.vstack(parts, format="csr")
+    return sparse.vstack(list(_blocks(network, times, tell, done)), format="csr")
 
 
-def _read(kept, key, features, data, readouts, c, seed, run):
-    """Fit a readout to the features (train, test); its predictions and C go into `kept`."""
-    labels = data.train_labels[: readouts.n_samples]
+def _read(kept, key, features, data, readouts, c, seed, run, tell):
+    """Fit a readout to the features (training Rows, test); its predictions and C, and the machine, go into `kept`."""
+    rows, labels = features[0], data.train_labels[: readouts.n_samples]
     n_validation = min(readouts.n_validation, len(labels) - 1)
-    machine = run.wait(fit_readout, features[0], labels, c, n_validation, seed, readouts.max_iter)
+    for k, candidate in enumerate(GRID if c is None else ()):
+        name = f"{key}.tried.{candidate}"
+        if name not in kept:
+            part, of_part = _for_choice(rows, labels, n_validation, readouts.n_choice)
+            found = run.wait(validate, part, of_part, candidate, n_validation, seed, readouts.max_iter)
+            kept[name] = np.array(found)
+        tell(0.3 + 0.1 * (k + 1))
+    tried = {g: float(kept[f"{key}.tried.{g}"]) for g in GRID if f"{key}.tried.{g}" in kept}
+    machine = run.wait(fit_readout, rows, labels, best_c(tried) if c is None else c, 0, seed, readouts.max_iter)
     kept[f"{key}.predictions"] = machine.predict(features[1])
     kept[f"{key}.c"] = np.array(machine.c)
+    for name in ("weight", "bias", "classes", "shift") if key.endswith(".trained") else ():
+        value = getattr(machine, name)
+        kept[f"{key}.{name}"] = np.zeros(machine.weight.shape[1], np.float32) if value is None else value
+
+
+def _for_choice(rows, labels, n_validation, n_choice):
+    """Rows and labels while C is chosen: the first `n_choice`, then the validation part."""
+    n = len(labels) - n_validation
+    if n_choice is None or n_choice >= n:
+        return rows, labels
+    some = np.r_[:n_choice, n : len(labels)]
+    return Rows(rows.features[some], rows.shift, rows.silent[some]), labels[some]
 
 
 def _note(out, data):
@@ -239,7 +273,8 @@ def add_scores(result, out: Trained, data: Data, seeds) -> None:
     tables = np.array([confusion(data.test_labels, p, data.n_classes) for p in trained])
     dims = ("seed", "true_class", "predicted_class")
     result.add("confusion", tables, dims, "1", "test samples; last predicted class = no answer")
-    result.add("readout_c", np.array(out.c["trained"]), ("seed",), "1", "C of the linear readout")
+    if out.readouts:
+        _add_readouts(result, out)
     names = [c for c in CONTROLS if c in out.predictions]
     if names:
         scores = np.full((len(names), len(seeds)), np.nan)
@@ -247,5 +282,32 @@ def add_scores(result, out: Trained, data: Data, seeds) -> None:
             scores[i] = (np.array(out.predictions[name]) == data.test_labels).mean(axis=1)  # raw_pixels: one for all
         result.add("control", np.array(names), ("control",), "1", "what stands in the trained network's place")
         result.add("control_accuracy", scores, ("control", "seed"), "1", "test accuracy of the controls")
-        c = np.array([np.broadcast_to(out.c[name], len(seeds)) for name in names])
-        result.add("control_c", c, ("control", "seed"), "1", "C of the controls' readouts")
+        if all(name in out.c for name in names):
+            c = np.array([np.broadcast_to(out.c[name], len(seeds)) for name in names])
+            result.add("control_c", c, ("control", "seed"), "1", "C of the controls' readouts")
+
+
+def _add_readouts(result, out):
+    """The machines of all seeds, so that the networks can be used later: `readout_of` makes them again."""
+    machines = out.readouts
+    result.add("readout_c", np.array(out.c["trained"]), ("seed",), "1", "C of the linear readout")
+    result.add("readout.classes", np.asarray(machines[0].classes, np.int64), ("answer",), "1", "labels of the scores")
+    weights = np.array([m.weight for m in machines])
+    result.add("readout.weight", weights, ("seed", "score", "feature"), "1", "weights of the linear readout")
+    result.add("readout.bias", np.array([m.bias for m in machines]), ("seed", "score"), "1", "its constants")
+    shift = np.array([m.shift for m in machines])
+    result.add("readout.shift", shift, ("seed", "feature"), "1", "subtracted from the features before")
+    if machines[0].tried:
+        tried = np.array([list(m.tried.values()) for m in machines])
+        result.add("tried_c", np.array(list(machines[0].tried)), ("tried_c",), "1", "values of C that were tried")
+        result.add("validation_accuracy", tried, ("seed", "tried_c"), "1", "accuracy on the validation part")
+
+
+def readout_of(result, i: int) -> Readout:
+    """The linear readout of seed number `i` of a result."""
+    for name in ("readout.weight", "readout.bias", "readout.classes", "readout.shift"):
+        if name not in result:
+            raise ValueError("the result has no readout: it is of an older version; run it again")
+    shift = result["readout.shift"][i]
+    parts = (result["readout.weight"][i], result["readout.bias"][i], result["readout.classes"])
+    return Readout(*parts, shift if shift.any() else None, float(result["readout_c"][i]))

@@ -4,6 +4,7 @@ overview    features of each layer, accuracy beside its controls, confusion
 features    what the maps of each layer have learnt, traced back into the image
 confusion   which class is taken for which
 learning    mean of w (1 - w) against images shown, histogram of the weights
+health      is each layer learning well? numbers, advice, spikes at each stage
 """
 
 from dataclasses import fields
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from .confusion import draw_confusion
 from .features import draw_grid
 
-__all__ = ["confusion", "features", "learning", "overview"]
+__all__ = ["confusion", "features", "health", "learning", "overview"]
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.6"
 
@@ -114,4 +115,32 @@ def learning(result):
         )
     right.set(xlabel="weight", ylabel="share of synapses", yscale="log")
     right.legend(fontsize=8, frameon=False)
+    return fig
+
+
+def health(result):
+    """Numbers of each layer (bars: shares), what they advise, and the spikes of an image at each stage."""
+    from ..measures.health import advice
+
+    p = result.parameters
+    shares = ("dead_maps", "win_share", "saturation", "without_winner")
+    n_layers = len(result["layer"])
+    fig = Figure(figsize=(4 * (n_layers + 1), 3.2), layout="constrained")
+    axes = fig.subplots(1, n_layers + 1)
+    keys = [name for name in result.arrays if name.startswith("health.")]
+    for i, ax in enumerate(axes[:-1]):
+        numbers = {k.removeprefix("health."): float(result[k][:, i].mean()) for k in keys}
+        values = [numbers[k] / (p["maps"][i] if k == "dead_maps" else 1) for k in shares]
+        places = range(len(shares))[::-1]
+        ax.barh(places, values, color=BLUE)
+        for place, value in zip(places, values, strict=True):
+            ax.text(1.02, place, f"{value:.1%}", va="center", fontsize=8)
+        ax.set_yticks(places, [k.replace("_", " ") for k in shares], fontsize=8)
+        step = f"winners at step {numbers['mean_step']:.1f}, w(1-w) {numbers['convergence']:.2g}"
+        ax.set(xlim=(0, 1.2), xlabel=f"share\n{step}")
+        ax.set_title(f"layer {i + 1}: {advice(numbers, p['maps'][i], p['epochs'][i])}", fontsize=9)
+    stages = list(result["stage"])
+    axes[-1].bar(range(len(stages)), result["spikes"].mean(axis=0), color=VERMILION)
+    axes[-1].set_xticks(range(len(stages)), stages, fontsize=8)
+    axes[-1].set(ylabel="spikes an image")
     return fig

@@ -51,6 +51,10 @@ def test_result_holds_what_is_needed_to_go_on_from_it(bundled, tmp_path):
     np.testing.assert_array_equal(labels, back["labels"])
     machine = fit_readout(net.transform(x), y, back["readout_c"][0], seed=1)
     np.testing.assert_array_equal(machine.predict(net.transform(test)), back["predictions"][0])
+    # and so does the classifier made of the file alone
+    ready = digits.classifier(back)
+    np.testing.assert_array_equal(ready.predict(test[:300]), back["predictions"][0, :300])
+    np.testing.assert_array_equal(ready.encode(test[:5]), net.encode(test[:5]))
 
 
 @pytest.mark.parametrize("name", digits.FIGURES)
@@ -80,7 +84,8 @@ def test_summary_is_a_json_document():
     from firstspike.sims.commands import _plain
 
     document = json.loads(json.dumps(_plain(digits.summary(result))))
-    assert {"accuracy", "n_train", "n_test", "images_per_second", "controls", "train_seconds"} <= set(document)
+    wanted = {"accuracy", "accuracy_per_seed", "n_train", "n_test", "images_per_second", "controls", "train_seconds"}
+    assert wanted <= set(document) and document["accuracy_per_seed"] == [document["accuracy"]]
     assert set(document["controls"]) == {"untrained", "permuted", "permuted_last", "raw_pixels"}
 
 

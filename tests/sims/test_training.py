@@ -170,3 +170,31 @@ def test_a_run_stopped_anywhere_and_resumed_gives_the_same(data):
         assert out.c == whole.c
         for name, predictions in whole.predictions.items():
             np.testing.assert_array_equal(out.predictions[name], predictions)
+
+
+def test_learners_that_answer_by_themselves(data):
+    answers = [data.test_labels.copy(), data.test_labels.copy()]
+    answers[1][:10] = -1
+    result = Result("training")
+    training.add_scores(result, training.Trained(predictions={"trained": answers}), data, [0, 1])
+    np.testing.assert_array_equal(result["accuracy"], [1.0, 0.75])
+    assert result["confusion"][1, :, -1].sum() == 10 and "readout_c" not in result
+    with pytest.raises(ValueError, match="no readout"):
+        training.readout_of(result, 0)
+
+
+def test_c_may_be_chosen_with_fewer_samples(data):
+    readouts = Readouts(None, 0.1, n_validation=20, n_choice=30)
+    out = training.train(make, data, readouts, Run(seed=5), controls=False)
+    learner = out.learners[0]
+    features = learner.transform_times(learner.encode(data.train_images)).toarray()
+    from firstspike.sims.measures.readout import GRID, best_c, gather, validate
+
+    some = np.r_[:30, 60:80]
+    tried = {c: validate(gather([features[some]]), data.train_labels[some], c, 20, seed=5) for c in GRID}
+    assert out.readouts[0].tried == tried and out.c["trained"] == [best_c(tried)]
+    result = Result("training")
+    training.add_scores(result, out, data, [5])
+    np.testing.assert_array_equal(result["validation_accuracy"], [list(tried.values())])
+    again = training.readout_of(result, 0).predict(learner.transform_times(learner.encode(data.test_images)))
+    np.testing.assert_array_equal(again, out.predictions["trained"][0])

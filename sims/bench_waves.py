@@ -170,7 +170,7 @@ def _row(name, value, goal, threads, **more):
     return head | {"higher_is_better": True} | more
 
 
-def w2a(threads=1, repeat=5, n_images=200):
+def w2a(threads=1, repeat=5, n_images=400):
     """Images a second from time maps to classes in three layers; also each layer by itself, and coding of images."""
     net, weights, images, times = digits_network(n_images)
     first = net.forward(times, 0)
@@ -188,7 +188,7 @@ def w2a(threads=1, repeat=5, n_images=200):
     return _row("w2a", value, GOALS_A["inference"], threads, goals=GOALS_A, n_images=n_images, **speeds, **spikes)
 
 
-def w2b(threads=1, repeat=5, n_images=200):
+def w2b(threads=1, repeat=5, n_images=400):
     """Images a second of learning in three layers, with the layers below computed anew and kept.
 
     The value is that of layer 3 computed anew. ``stdp3_scored``: the potentials under the first weights are kept, too.

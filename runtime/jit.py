@@ -7,6 +7,9 @@ after a digest of *all* sources that the kernel can depend on.
 
 :func:`specialise` compiles one loop for given scalar functions (a learning rule, a kernel shape):
 the loop is written once as plain Python, the functions are bound to names in it.
+
+:func:`cuda_kernel`, :func:`cuda_device` and :func:`specialise_cuda` are the counterparts for a graphics processor. They
+compile anew in each process, and work under numba's simulator too (``NUMBA_ENABLE_CUDASIM=1``).
 """
 
 import hashlib
@@ -22,7 +25,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numba  # noqa: E402
 from numba import prange  # noqa: E402
 
-__all__ = ["DEPENDS", "cache_folder", "clear_cache", "kernel", "prange", "source_digest", "specialise"]
+__all__ = [
+    "DEPENDS",
+    "cache_folder",
+    "clear_cache",
+    "cuda_device",
+    "cuda_kernel",
+    "kernel",
+    "prange",
+    "source_digest",
+    "specialise",
+    "specialise_cuda",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -160,6 +174,19 @@ def _fingerprint(function):
 _SPECIALISED: dict = {}
 
 
+def _key(kind, loop, options, functions):
+    # the module is part of the key: machine code on disk names the modules of the functions it was made of
+    prints = tuple((name, (f.__module__, _fingerprint(f))) for name, f in sorted(functions.items()))
+    return kind, loop.__module__, loop.__qualname__, prints, tuple(sorted(options.items()))
+
+
+def _bind(loop, compiled):
+    bound = types.FunctionType(loop.__code__, {**loop.__globals__, **compiled}, loop.__name__, loop.__defaults__)
+    bound.__qualname__ = loop.__qualname__
+    bound.__module__ = loop.__module__
+    return bound
+
+
 def specialise(loop, *, options=None, **functions):
     """Compile `loop` with names bound to scalar functions; cached by the content of all of them.
 
@@ -184,15 +211,46 @@ def specialise(loop, *, options=None, **functions):
     >>> float(specialise(total, f=lambda v: 2 * v)(np.arange(3.0)))
     6.0
     """
-    # the module is part of the key: machine code on disk names the modules of the functions it was made of
-    prints = {name: (f.__module__, _fingerprint(f)) for name, f in sorted(functions.items())}
     options = options or {}
-    key = (loop.__module__, loop.__qualname__, tuple(prints.items()), tuple(sorted(options.items())))
+    key = _key("cpu", loop, options, functions)
     if key not in _SPECIALISED:
-        code = hashlib.sha256(repr((key[2], key[3])).encode()).hexdigest()[:16]
+        code = hashlib.sha256(repr(key[3:]).encode()).hexdigest()[:16]
         compiled = {n: numba.njit(error_model="numpy", inline="never")(f) for n, f in functions.items()}
-        bound = types.FunctionType(loop.__code__, {**loop.__globals__, **compiled}, loop.__name__, loop.__defaults__)
-        bound.__qualname__ = loop.__qualname__
-        bound.__module__ = loop.__module__
-        _SPECIALISED[key] = _compile(bound, options, cache_folder(loop.__module__) / code)
+        _SPECIALISED[key] = _compile(_bind(loop, compiled), options, cache_folder(loop.__module__) / code)
+    return _SPECIALISED[key]
+
+
+def _cuda(function, device, options):
+    from numba import cuda
+
+    if numba.config.ENABLE_CUDASIM:  # the simulator refuses options that tune
+        options = {}
+    return cuda.jit(device=device, **options)(function)
+
+
+def cuda_kernel(function=None, **options):
+    """Compile `function` as a CUDA kernel, ``numba.cuda.jit(**options)``; launch it with ``f[blocks, threads](...)``.
+
+    Options for tuning are dropped in the simulator.
+    """
+    if function is None:
+        return lambda f: cuda_kernel(f, **options)
+    return _cuda(function, False, options)
+
+
+def cuda_device(function):
+    """Compile `function` to be called from CUDA kernels.
+
+    A function of another file than the kernel's may not use ``cuda`` itself: the simulator could not run it.
+    """
+    return _cuda(function, True, {})
+
+
+def specialise_cuda(loop, *, options=None, **functions):
+    """Compile `loop` as a CUDA kernel with names bound to scalar functions, as :func:`specialise` does for the CPU."""
+    options = options or {}
+    key = _key("cuda", loop, options, functions)
+    if key not in _SPECIALISED:
+        compiled = {name: cuda_device(f) for name, f in functions.items()}
+        _SPECIALISED[key] = cuda_kernel(_bind(loop, compiled), **options)
     return _SPECIALISED[key]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .checkpoint import save_checkpoint
+from .device import NoDevice, check_device
 from .progress import reporter
 from .provenance import usable_cores
 
@@ -39,7 +40,7 @@ class Run:
     threads : int
         0 = all usable cores. Results do not depend on it.
     device : str
-        ``"cpu"``.
+        ``"cpu"``; checked, see :mod:`~firstspike.runtime.device`.
     progress : str
         auto, bar, log or none.
     title : str
@@ -53,7 +54,8 @@ class Run:
             raise ValueError(f"seeds must be >= 1, got {n_seeds}")
         if threads < 0:
             raise ValueError(f"threads must be >= 0, got {threads}")
-        check_device(device)
+        if check_device(device) != "cpu":
+            raise NoDevice(f"the experiments of this version run on the cpu only, got {device!r}; leave --device out")
         cores = usable_cores()
         self.seed, self.seeds = int(seed), tuple(range(int(seed), int(seed) + n_seeds))
         self.threads = min(threads, cores) if threads else cores
@@ -148,22 +150,3 @@ class Run:
             self._listening = False
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
-
-
-class NoDevice(ValueError):
-    """The asked-for device is not there."""
-
-    exit_code = 6
-
-
-def check_device(device: str) -> str:
-    """Return `device`; ValueError for an unknown name, NoDevice for one that is not there or not yet used.
-
-    Results of different devices agree within stated tolerances only, so the default is ``cpu``, on every machine.
-    """
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
-        raise ValueError(f"device must be cpu, cuda or cuda:K, got {device!r}")
-    if kind == "cuda":
-        raise NoDevice("no experiment of this version runs on cuda; leave --device out")
-    return device

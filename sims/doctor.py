@@ -39,10 +39,12 @@ def command(clear_cache, as_json):  # noqa: D103
     from .. import __version__
     from ..datasets.store import root
     from ..runtime import jit
+    from ..runtime.device import cuda_devices
     from ..runtime.provenance import cpu_model, usable_cores
 
     folder = jit.cache_folder()
     report = {"firstspike": __version__, **_versions(), "cpu": cpu_model(), "cores": usable_cores()}
+    report["cuda_devices"] = ", ".join(cuda_devices()) or "none"
     report |= {"kernel_cache": str(folder.parent), "data_folder": str(root())}
     report["free_disk_gb"] = round(shutil.disk_usage(folder.anchor or ".").free / 1e9, 1)
     if clear_cache:

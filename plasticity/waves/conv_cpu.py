@@ -16,7 +16,7 @@ import numpy as np
 
 from ...runtime.jit import kernel
 
-__all__ = ["Layer", "Spikes", "bucket", "convolve_images", "make_spikes"]
+__all__ = ["Layer", "Spikes", "add", "bucket", "convolve_images", "make_spikes"]
 
 
 class Layer(NamedTuple):
@@ -88,7 +88,8 @@ def bucket(times, n_steps, s):
 
 
 @kernel
-def _add(v, w):
+def add(v, w):
+    """Add a row of weights `w` to potentials `v`."""
     for i in range(w.size):
         v[i] += w[i]
 
@@ -142,7 +143,7 @@ def _row(oy, weights, spikes, layer, v, steps, values):
                 code = np.int64(event[e])
                 a = ((code & 0xFFFF) + layer.pad) * lanes
                 b = a + layer.kernel_w * lanes
-                _add(v[a:b], weights[code >> 16, ky])
+                add(v[a:b], weights[code >> 16, ky])
                 first = min(first, a)
                 last = max(last, b)
         if first < last and (t == n_steps - 1 or not layer.last_only):

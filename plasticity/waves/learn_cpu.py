@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...runtime.jit import kernel
-from .conv_cpu import Spikes, bucket, make_spikes
+from .conv_cpu import Spikes, add, bucket, make_spikes
 
 __all__ = ["Scratch", "Winners", "find_winners", "learn_loop", "make_scratch"]
 
@@ -53,12 +53,6 @@ def make_scratch(shape, layer):
 
 
 @kernel
-def _add(v, w):
-    for i in range(w.size):
-        v[i] += w[i]
-
-
-@kernel
 def _count_above(v, theta):
     n = 0
     for i in range(v.size):
@@ -80,7 +74,7 @@ def _step(t, n, weights, layer, s):
             block = weights[code >> 16]
             for ky in range(max(0, y + layer.pad - layer.height + 1), min(layer.kernel_h, y + layer.pad + 1)):
                 oy = y + layer.pad - ky
-                _add(s.v[oy, x * lanes : (x + layer.kernel_w) * lanes], block[ky])
+                add(s.v[oy, x * lanes : (x + layer.kernel_w) * lanes], block[ky])
                 for ox in range(max(0, x - edge), min(layer.width, x + 1)):
                     if s.mark[oy, ox] < stamp:
                         s.mark[oy, ox] = stamp

@@ -67,6 +67,8 @@ class Digits(SDNNParams):
     def validate(self):
         """Rules across fields; ValueError says which one is broken."""
         super().validate()
+        if not self.maps:
+            raise ValueError("maps must have at least one value")
         if len(self.presentations) != len(self.maps):
             n, got = len(self.maps), self.presentations
             raise ValueError(f"presentations must have {n} values, one a layer, got {got}")

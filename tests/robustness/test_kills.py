@@ -180,3 +180,24 @@ def test_a_run_killed_between_result_and_checkpoint_is_tidied_up(tmp_path):
     save_checkpoint(checkpoint_path(out), {"x": 1}, parameters | {"seed": 9}, 0.9)  # begun with --force
     firstspike.run("coincidence", out=out, resume=True, **kills.SETTINGS)
     assert load_checkpoint(checkpoint_path(out), parameters | {"seed": 9}) == {"x": 1}
+
+
+@pytest.mark.slow
+def test_digits_survive_a_kill(tmp_path):
+    out, r = tmp_path / "a.h5", random.Random(7)
+    few = {"n_train": 300, "n_test": 50, "n_validation": 50, "maps": (8, 12), "epochs": (2, 4), "presentations": (0, 0)}
+    words = ["--set", "c=none", "--json", "--resume", "--preset", "quick", "--checkpoint-every", "0.01"]
+    for key, value in few.items():
+        words += ["--set", f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}"]
+    command = [sys.executable, "-m", "firstspike", "train", "digits", "--out", str(out), *words]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not checkpoint_path(out).exists():
+        time.sleep(0.005)
+    time.sleep(r.uniform(0.0, 0.2))
+    process.kill()
+    assert process.wait() == -signal.SIGKILL and checkpoint_path(out).exists()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    undisturbed = firstspike.run("digits", "quick", c=None, **few)
+    assert json.loads(done.stdout)["content_sha256"] == undisturbed.content_sha256
+    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]

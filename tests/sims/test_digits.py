@@ -10,6 +10,8 @@ from firstspike.runtime import params as parameters
 from firstspike.sims import digits
 from firstspike.sims.digits import PRESETS, Digits
 
+LAYERED = "maps kernels paddings thetas pool_sizes pool_strides pool_paddings winners radii epochs doubling stop_at"
+NO_LAYERS = {name: () for name in (*LAYERED.split(), "inhibit_inputs")}
 TINY = dict(n_train=200, n_test=60, n_validation=50, maps=(8, 12), epochs=(1, 2), presentations=(0, 0))
 
 
@@ -125,6 +127,7 @@ def test_preset_follows_the_data():
         (dict(c=0.0), "c must be > 0"),
         (dict(random_state=3), "unknown parameter"),
         (dict(maps=(32,)), "one a layer"),
+        (NO_LAYERS, "maps must have at least one value"),
         (dict(presentations=(1, 2, 3)), "presentations must have 2 values, one a layer"),
     ],
 )

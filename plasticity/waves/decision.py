@@ -34,9 +34,13 @@ class Scores(NamedTuple):
     potentials: np.ndarray  # (N, OH OW, F) float32
     window: Window
 
-    def part(self, images):
-        """Those of some images: a slice, or an array of indices."""
-        return self._replace(masks=self.masks[images], potentials=self.potentials[images])
+    def part(self, images, maps=None):
+        """Those of some images (a slice or indices), under the weights of some maps (None: all)."""
+        few = self._replace(masks=self.masks[images], potentials=self.potentials[images])
+        if maps is None or np.all(maps):
+            return few
+        potentials = np.ascontiguousarray(few.potentials[:, :, maps])
+        return few._replace(weights=np.ascontiguousarray(self.weights[maps]), potentials=potentials)
 
 
 def _inner(weights):

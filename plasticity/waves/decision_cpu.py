@@ -79,17 +79,21 @@ def make_bounds(w0, window):
     )
 
 
+# Element by element, and few arrays at a time: only so are these loops vectorised.
 @kernel
-def _compare(w, w0, up, down, rise, fall, low, high):
-    for i in range(w.size):  # element by element: sums and extremes over a row would not be vectorised
+def _grown(w, w0, total, most):
+    for i in range(w.size):
         d = w[i] - w0[i]
-        more, less = max(d, np.float32(0.0)), max(-d, np.float32(0.0))
-        up[i] += more
-        down[i] += less
-        rise[i] = max(rise[i], more)
-        fall[i] = max(fall[i], less)
-        low[i] = min(low[i], w[i])
-        high[i] = max(high[i], w[i])
+        d = d if d > np.float32(0.0) else np.float32(0.0)
+        total[i] += d
+        most[i] = d if d > most[i] else most[i]
+
+
+@kernel
+def _extremes(w, low, high):
+    for i in range(w.size):
+        low[i] = w[i] if w[i] < low[i] else low[i]
+        high[i] = w[i] if w[i] > high[i] else high[i]
 
 
 @kernel
@@ -108,7 +112,9 @@ def refresh(f, w, n_channels, bounds):
     for ky in range(kernel_h):
         for kx in range(kernel_w):
             new, old = w[f, ky, kx, :n_channels], bounds.w0[f, ky, kx, :n_channels]
-            _compare(new, old, rows[0], rows[1], rows[2], rows[3], rows[4], rows[5])
+            _grown(new, old, rows[0], rows[2])
+            _grown(old, new, rows[1], rows[3])
+            _extremes(new, rows[4], rows[5])
     for k in range(4):
         known[k, f] = np.float32(0.0)
     low, high = rows[4, 0], rows[5, 0]

@@ -32,6 +32,7 @@ class Reinforced(NamedTuple):
     state: np.ndarray  # (6,) float64, as of :func:`first_state`
     answers: np.ndarray  # (N,) int32: class before the update of that image, -1 = silence
     winners: np.ndarray  # (N, 4) int32: map, row, column, step; -1 = silence
+    sums: float  # potentials computed an image (without threshold): says how stale given scores are
 
 
 def first_state(rule, n_classes):
@@ -92,19 +93,21 @@ def reinforce(
         raise ValueError(f"state must have shape (6,), got {state.shape}")
     at_least("block of the rule", rule.block, 0)
     winners = np.full((len(times), 4), -1, np.int32)
+    sums = 0.0
     if theta is None:
         size = _BLOCK if scores is None else max(1, len(times))
         for start in range(0, len(times), size):
             part = slice(start, start + size)
             known = score(times[part], weights, n_steps, padding) if scores is None else scores.part(part)
-            weights, _ = learn_images(known, n_steps, labels[part], weights, classes, rule, state, winners[part])
+            weights, work = learn_images(known, n_steps, labels[part], weights, classes, rule, state, winners[part])
+            sums += work[0] * len(known.masks) / len(times)
     else:
         inner = _inside(weights, layer.n_lanes)
         loop = specialise(reinforce_loop, factors=rule.factors, amplitudes=rule.amplitudes, update=rule.update)
         scratch = make_scratch(times.shape[1:], layer)
         loop(times, labels, classes, inner, layer, rule.block, p, scratch, state, winners[:, None])
         weights = _outside(inner, weights.shape)
-    return Reinforced(weights, state, _classes(winners, classes), winners)
+    return Reinforced(weights, state, _classes(winners, classes), winners, sums)
 
 
 def answer(times, weights, classes, *, theta, n_steps, padding=0, strict=True):

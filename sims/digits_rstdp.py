@@ -1,0 +1,362 @@
+"""A network of one-spike neurons learns to name digits by reward: no other classifier, the first spike is the answer.
+
+Two layers learn by STDP without labels; the third learns by reward-modulated STDP, one winner an image. What is
+measured: accuracy on the test part (the last pass counts; nothing is chosen on it), confusion, spikes of an image, how
+right the network would be if it had to answer after each time step, and learning health.
+
+Controls: `untrained`, the deciding layer as it began; `permuted`, its synapses in a random order inside each map.
+
+References: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier (2019) Pattern Recognition 94:87,
+doi 10.1016/j.patcog.2019.05.015; the authors' program: Mozafari et al. (2019) Front. Neurosci. 13:625,
+doi 10.3389/fnins.2019.00625.
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import ClassVar
+
+from ..datasets.catalog import CATALOG
+from ..plasticity.learners.rstdp_params import RSTDPParams
+from ..plasticity.rules.order import RULES
+from ..plasticity.rules.own import rule_file
+from ..runtime.params import param
+
+__all__ = [
+    "FIGURES",
+    "PRESETS",
+    "DigitsRSTDP",
+    "classifier",
+    "expected",
+    "figure",
+    "network",
+    "simulate",
+    "summary",
+]
+
+TITLE = "Digits by reward: a deep one-spike network that answers by its first spike"
+REFERENCES = "doi:10.1016/j.patcog.2019.05.015; doi:10.3389/fnins.2019.00625"
+FIGURES = ("overview", "confusion", "features", "anytime", "learning")
+
+
+@dataclass
+class DigitsRSTDP(RSTDPParams):
+    """The network's parameters and the data. The first weights come from the run's seeds."""
+
+    random_state: ClassVar[int] = 0  # not a parameter here
+
+    data: str = param("mnist", "data set (`firstspike data list`), or a folder of your own images", option=True)
+    n_train: int = param(60_000, "training images (the first ones)", low=10, option=True)
+    n_test: int = param(10_000, "test images (the first ones)", low=1, option=True)
+    epochs: int = param(  # type: ignore[assignment]
+        40, "passes of the deciding layer over the training images (published: 680)", low=0, option=True
+    )
+    controls: bool = param(True, "also score the deciding layer untrained and with permuted synapses", option=True)
+
+    def validate(self):
+        """Rules across fields; ValueError says which one is broken."""
+        super().validate()
+        if self.data not in CATALOG and not Path(self.data).exists():
+            raise ValueError(f"data must be one of {', '.join(CATALOG)}, or a folder or archive; got {self.data!r}")
+
+
+_SMALL = DigitsRSTDP(  # one small STDP layer for the 8x8 digits that come with scikit-learn
+    filter_sizes=(3,),
+    filter_scales=(0.5,),
+    filter_padding=1,
+    filter_threshold=20.0,
+    norm_radius=2,
+    bins="equal",
+    maps=(32,),
+    kernels=(3,),
+    paddings=(1,),
+    thetas=(3.0,),
+    pool_sizes=(2,),
+    pool_strides=(2,),
+    pool_paddings=(0,),
+    winners=(5,),
+    radii=(1,),
+    doubling=(500,),
+    inhibit_inputs=(False,),
+    stop_at=(0.0,),
+    feature_epochs=(4,),
+    kernel=3,
+    padding=1,
+    block=500,
+    shuffle=True,
+    data="digits",
+    n_train=1297,
+    n_test=500,
+)
+
+PRESETS = {
+    "mnist": DigitsRSTDP(),
+    "mozafari2019": DigitsRSTDP(epochs=680),
+    "digits": _SMALL,
+    "quick": DigitsRSTDP(n_train=5_000, n_test=2_000, epochs=10),
+}
+
+#: test accuracy: published (paper), and that of the authors' later program as run by a user
+_PUBLISHED = {"mozafari2019": 0.972}
+
+
+def preset_for(settings: dict) -> str:
+    """The preset that suits the data set of `settings`."""
+    return "digits" if settings.get("data") == "digits" else "mnist"
+
+
+def network(params: DigitsRSTDP, **changes):
+    """An unfitted RSTDP with these parameters and `changes`, such as ``random_state``."""
+    from ..plasticity.learners.rstdp import RSTDP
+
+    values = {f.name: getattr(params, f.name) for f in fields(RSTDPParams) if f.name != "random_state"}
+    return RSTDP(**(values | changes))
+
+
+def inputs(params: DigitsRSTDP) -> dict:
+    """SHA-256 of the user's files that the run depends on, by parameter."""
+    from .own_spikes import sha256_of
+
+    files = {"rule": rule_file(params.rule, RULES), "data": None if params.data in CATALOG else Path(params.data)}
+    return {name: sha256_of(file) for name, file in files.items() if file is not None}
+
+
+def memory(params: DigitsRSTDP, n_seeds: int) -> int:
+    """Bytes that a run needs, roughly: time maps of each stage and the deciding layer's potentials."""
+    p, side = params, 8 if params.data == "digits" else 28
+    maps, c = side * side * (2 * len(p.filter_sizes) + 1), 2 * len(p.filter_sizes)
+    for i in range(len(p.maps)):
+        side += 2 * p.paddings[i] - p.kernels[i] + 1
+        side = (side + 2 * p.pool_paddings[i] - p.pool_sizes[i]) // p.pool_strides[i] + 1
+        maps, c = maps + p.maps[i] * side * side, p.maps[i]
+    decide = (side + 2 * p.padding - p.kernel + 1) ** 2 * 4 * 10 * p.per_class if p.theta is None else 0
+    return int(p.n_train * (maps + c * side * side + decide) + n_seeds * 40 * p.per_class * c * p.kernel**2)
+
+
+def simulate(params: DigitsRSTDP, run):
+    """Train and score over the seeds of `run`; a Result."""
+    import numba
+
+    from ..runtime.results import Result
+    from . import training
+
+    data = training.load_data(params.data, params.n_train, params.n_test)
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        kept = dict(run.restored or {})
+        nets = [_train_one(params, data, run, kept, i) for i in range(len(run.seeds))]
+    finally:
+        numba.set_num_threads(before)
+    out = training.Trained(learners=nets)
+    for name in ("trained", *(("untrained", "permuted") if params.controls else ())):
+        out.predictions[name] = [kept[f"{i}.{name}"] for i in range(len(nets))]
+    result = Result("training", TITLE, REFERENCES)
+    training.add_scores(result, out, data, run.seeds)
+    _add_networks(result, nets, kept, data, params)
+    seconds = [float(kept[f"{i}.fit_seconds"]) for i in range(len(nets))]
+    speeds = [float(kept[f"{i}.images_per_second"]) for i in range(len(nets))]
+    result.provenance = {"train_seconds": sum(seconds), "images_per_second": sum(speeds) / len(speeds)}
+    return result
+
+
+def _train_one(params, data, run, kept, i):
+    """Fit, test and control the network of seed number `i`; what is found goes into `kept`."""
+    import time
+
+    import numpy as np
+
+    from ..plasticity.learners.sdnn import permute_synapses
+
+    seed, n_seeds, head, latest = run.seeds[i], len(run.seeds), f"{i}.net.", []
+
+    def named():
+        return {head + name: value for name, value in latest[-1]().items()} if latest else {}
+
+    def tick(fraction, note, snapshot=None):
+        latest[:] = [snapshot] if snapshot else latest
+        run.tick(lambda: kept | named(), (i + fraction) / n_seeds, f"seed {seed}: {note}" if n_seeds > 1 else note)
+
+    started = time.perf_counter()
+    before = float(kept.get(f"{i}.fit_seconds", 0.0))
+    state = {k.removeprefix(head): v for k, v in kept.items() if k.startswith(head)}
+    net = network(params, random_state=seed)
+
+    def progress(fraction, note, snapshot):
+        kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
+        tick(0.97 * fraction, note, snapshot)
+
+    net.fit(data.train_images, data.train_labels, progress=progress, resume=state or None)
+    kept.update(named())
+    kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
+    latest.clear()
+    if f"{i}.steps" not in kept:
+        started = time.perf_counter()
+        kept[f"{i}.trained"] = _said(net, data.test_images, lambda f: tick(0.97 + 0.01 * f, "test"))
+        kept[f"{i}.images_per_second"] = np.array(len(data.test_images) / (time.perf_counter() - started))
+        some = slice(0, _ANYTIME)
+        said = net.predict_steps(data.test_images[some])
+        kept[f"{i}.steps"] = (said == data.test_labels[some, None]).mean(axis=0)
+        tick(0.99, "accuracy over time")
+    if params.controls and f"{i}.permuted" not in kept:
+        trained = net.weights_
+        net.weights_ = permute_synapses(trained, seed, "permute/decision")
+        kept[f"{i}.permuted"] = _said(net, data.test_images)
+        net.weights_ = net.first_weights()
+        kept[f"{i}.untrained"] = _said(net, data.test_images)
+        net.weights_ = trained
+        tick(1.0, "controls")
+    return net
+
+
+_ANYTIME = 2000  # test images whose answers are looked at after every step
+_SLICE = 1000
+
+
+def _said(net, images, tell=lambda f: None):
+    import numpy as np
+
+    parts = []
+    for start in range(0, len(images), _SLICE):
+        parts.append(net.predict(images[start : start + _SLICE]))
+        tell(start / len(images))
+    return np.concatenate(parts)
+
+
+def _add_networks(result, nets, kept, data, params):
+    """Weights, learning curves, health and spikes of each seed's network."""
+    import numpy as np
+
+    from .measures.health import spike_counts
+
+    n_layers = len(params.maps)
+    for i in range(n_layers):
+        layer = i + 1
+        dims = ("seed", f"map{layer}", "input" if i == 0 else f"map{i}", f"row{layer}", f"column{layer}")
+        weights = np.array([net.features_.weights_[i] for net in nets])
+        result.add(f"conv{layer}.weight", weights, dims, "1", f"synaptic weights of layer {layer}")
+    layer = n_layers + 1
+    dims = ("seed", f"map{layer}", f"map{n_layers}" if n_layers else "input", f"row{layer}", f"column{layer}")
+    result.add(f"conv{layer}.weight", np.array([n.weights_ for n in nets]), dims, "1", "weights of the deciding layer")
+    classes = np.array([n.map_classes_ for n in nets])
+    result.add("map_class", classes, ("seed", f"map{layer}"), "1", "class that each map of the deciding layer answers")
+    wins = np.array([n.wins_ for n in nets])
+    result.add("outcome", np.array(["right", "wrong"]), ("outcome",), "1", "of an answer")
+    result.add("wins", wins, ("seed", f"map{layer}", "outcome"), "1", "answers of each map in the last pass")
+    history = np.array([n.history_ for n in nets])
+    result.add("answer", np.array(["hit", "miss", "silence"]), ("answer",), "1", "what became of an image")
+    result.add("training", history, ("seed", "pass", "answer"), "1", "share of the training images during each pass")
+    steps = np.array([kept[f"{i}.steps"] for i in range(len(nets))])
+    result.add("step", np.arange(params.n_steps), ("step",), "1", "last time step that was heard")
+    n = min(_ANYTIME, len(data.test_labels))
+    result.add("accuracy_at_step", steps, ("seed", "step"), "1", f"accuracy after it, first {n} test images")
+    names = ("dead_maps", "win_share", "saturation", "without_winner", "mean_step")
+    result.add("layer", np.arange(1, n_layers + 2), ("layer",), "1", "layer")
+    for name in names:
+        values = [[float(h[name]) for h in n.features_.health_] + [_decision_health(n, params)[name]] for n in nets]
+        result.add(f"health.{name}", np.array(values), ("seed", "layer"), "1", f"{name} (docs: learning health)")
+    final = [[h[-1, 1] for h in n.features_.convergence_] + [_decision_health(n, params)["convergence"]] for n in nets]
+    result.add("health.convergence", np.array(final), ("seed", "layer"), "1", "mean of w (1 - w), scaled to 0..1")
+    counts = [spike_counts(n.features_, data.test_images[:_SLICE]) for n in nets]
+    result.add("stage", np.array(list(counts[0])), ("stage",), "1", "where spikes are counted")
+    values = np.array([list(c.values()) for c in counts])
+    result.add("spikes", values, ("seed", "stage"), "1", "mean spikes of one test image")
+
+
+def _decision_health(net, params):
+    """The numbers of :mod:`~firstspike.sims.measures.health` for the deciding layer."""
+    span = params.reward_upper - params.reward_lower
+    w = (net.weights_ - params.reward_lower) / span
+    wins = net.wins_.sum(axis=1)
+    silent = float(net.history_[-1, 2]) if len(net.history_) else 0.0
+    return {
+        "dead_maps": float((wins == 0).sum()),
+        "win_share": float(wins.max() / max(1, wins.sum())),
+        "saturation": float(((w < 0.05) | (w > 0.95)).mean()),
+        "without_winner": silent,
+        "mean_step": float(params.n_steps - 1) if params.theta is None else float("nan"),
+        "convergence": float((w * (1 - w)).mean()),
+    }
+
+
+def classifier(result, i: int = 0):
+    """The network of seed number `i` of a result, ready to be used on other images."""
+    import numpy as np
+
+    from .experiments import parameters_of
+
+    params = parameters_of(result)
+    n = len(params.maps)
+    features = [result[f"conv{layer + 1}.weight"][i] for layer in range(n)]
+    classes = np.arange(result["map_class"].max() + 1)
+    return network(params).set_weights(features, result[f"conv{n + 1}.weight"][i], result["map_class"][i], classes)
+
+
+def expected(params: DigitsRSTDP) -> dict[str, float]:
+    """The published accuracy, for the published length of training (empty for anything else)."""
+    for name, accuracy in _PUBLISHED.items():
+        if replace(params, controls=PRESETS[name].controls) == PRESETS[name]:
+            return {"accuracy": accuracy}
+    return {}
+
+
+def summary(result) -> dict:
+    """Measured numbers: means over seeds, controls beside them, learning health of each layer."""
+    from .measures.confusion import standard_error
+    from .measures.health import advice
+
+    p, accuracy = result.parameters, result["accuracy"]
+    training, n_layers = result["training"], len(p["maps"])
+    out = {
+        "accuracy": float(accuracy.mean()),
+        "accuracy_per_seed": accuracy.tolist(),
+        "standard_error": float(standard_error(accuracy.mean(), len(result["labels"]))),
+        "silent": float(result["confusion"][..., -1].sum() / accuracy.size),
+        "n_train": p["n_train"],
+        "n_test": len(result["labels"]),
+    }
+    if accuracy.size > 1:
+        out |= {"n_seeds": accuracy.size, "std_over_seeds": float(accuracy.std(ddof=1))}
+    if training.shape[1]:
+        out["train_accuracy"] = float(training[:, -1, 0].mean())
+    for key in ("images_per_second", "train_seconds"):
+        if key in result.provenance:
+            out[key] = float(result.provenance[key])
+    if "control" in result:
+        out["controls"] = dict(zip(result["control"], result["control_accuracy"].mean(axis=1).tolist(), strict=True))
+    out["spikes"] = dict(zip(result["stage"], result["spikes"].mean(axis=0).tolist(), strict=True))
+    at = result["accuracy_at_step"].mean(axis=0)
+    out["accuracy_at_step"] = {f"{int(s)}": float(at[s]) for s in range(0, len(at), 2)}
+    keys, layers = [name for name in result.arrays if name.startswith("health.")], {}
+    for i in range(n_layers + 1):
+        numbers = {k.removeprefix("health."): float(result[k][:, i].mean()) for k in keys}
+        if i < n_layers:
+            layers[f"layer{i + 1}"] = advice(numbers, p["maps"][i], p["feature_epochs"][i])
+        else:
+            hit, miss, silence = training[:, -1].mean(axis=0) if training.shape[1] else (0.0, 0.0, 0.0)
+            numbers |= {"hits": float(hit), "misses": float(miss), "silence": float(silence)}
+            layers[f"layer{i + 1}"] = _advice(numbers, result["map_class"].shape[1], p["epochs"])
+        out[f"layer{i + 1}"] = numbers
+    return out | {"health": layers}
+
+
+def _advice(numbers, n_maps, n_epochs):
+    """One line about the deciding layer, whose weights need not decide and which may be content to be right."""
+    if n_epochs == 0:
+        return "not trained"
+    if numbers["silence"] > 0.05:
+        return f"{numbers['silence']:.0%} silent: lower theta"
+    if numbers["dead_maps"] > 0.25 * n_maps:
+        return f"{numbers['dead_maps']:.0f} of {n_maps} maps never answer: fewer per_class, or drop=0.5"
+    if numbers["hits"] < 0.9:
+        return f"{numbers['hits']:.0%} right while training: more epochs"
+    return "healthy"
+
+
+def figure(result, name=None):
+    """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
+    from .figures import digits_rstdp as figures
+
+    name = name or FIGURES[0]
+    if name not in FIGURES:
+        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
+    return getattr(figures, name)(result)

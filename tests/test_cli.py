@@ -23,7 +23,8 @@ def firstspike(*args, cwd, **env):
 
 @pytest.mark.parametrize(
     "args",
-    [[], ["sim"], ["sim", "coincidence"], ["train"], ["train", "digits"], ["theory", "snr"], ["data", "list"],
+    [[], ["sim"], ["sim", "coincidence"], ["train"], ["train", "digits"], ["train", "sdnn"], ["eval"],
+     ["theory", "snr"], ["data", "list"],
      ["results", "show"], ["bench"], ["doctor"]],
     ids=" ".join,
 )  # fmt: skip

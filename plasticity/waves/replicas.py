@@ -5,6 +5,8 @@ Each network goes through the images one after another, as in :func:`~firstspike
 over threads; on a CUDA device each has a block of its own.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...runtime.jit import specialise
@@ -12,10 +14,19 @@ from ...runtime.spikes import check_times
 from .blocks import in_blocks
 from .checks import at_least, check_weights, finite
 from .conv import Learnt, _layer, learn
-from .reinforce import Reinforced, _classes, _integers, first_state, reinforce
+from .reinforce import _classes, _integers, first_state, reinforce
 from .reinforce_cpu import UPDATED
 
-__all__ = ["learn_replicas", "reinforce_replicas"]
+__all__ = ["Replicas", "learn_replicas", "reinforce_replicas"]
+
+
+class Replicas(NamedTuple):
+    """What :func:`reinforce_replicas` gives back."""
+
+    weights: np.ndarray  # (R, F, C, KH, KW) float32
+    state: np.ndarray  # (R, 6) float64, as of first_state
+    answers: np.ndarray  # (R, N) int32: class before the update of that image, -1 = silence
+    winners: np.ndarray  # (R, N, 4) int32: map, row, column, step; -1 = silence
 
 
 def learn_replicas(
@@ -113,8 +124,8 @@ def reinforce_replicas(
 
     Returns
     -------
-    Reinforced
-        With arrays that have one more axis, of R networks, in front.
+    Replicas
+        The first four of what reinforce gives, with an axis of R networks in front.
 
     Raises
     ------
@@ -130,11 +141,12 @@ def reinforce_replicas(
         def one(r):
             begin = None if state is None else state[r]
             rule = nets.rules[r]
-            return reinforce(
+            done = reinforce(
                 nets.times, labels, nets.weights[r], classes, rule, theta=nets.theta[r], state=begin, **shared
             )
+            return done[:4]
 
-        return Reinforced(*_stack(one, nets.n))
+        return Replicas(*_stack(one, nets.n))
     from .replicas_cuda import Task
 
     labels = _integers("labels", labels, len(times))
@@ -150,7 +162,7 @@ def reinforce_replicas(
     out = nets.run(task, states, winners, device)
     winners = winners[:, :, 0]
     answers = _classes(winners.reshape(-1, 4), classes).reshape(winners.shape[:2])
-    return Reinforced(out, states, answers, winners)
+    return Replicas(out, states, answers, winners)
 
 
 # bound by `specialise` to the function of a rule

@@ -1,0 +1,66 @@
+"""`train digits-rstdp` end to end: the bundled digits always, MNIST where it is at hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+import firstspike
+from firstspike.sims import digits_rstdp as experiment
+
+TINY = {"n_train": 200, "n_test": 80, "epochs": 6, "maps": (8,), "per_class": 3, "feature_epochs": (8,), "block": 50}
+TINY |= {"reward_before": 0.02, "reward_after": -0.015, "punish_before": -0.02, "punish_after": 0.0025}
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return firstspike.run("digits-rstdp", "digits", seed=1, seeds=2, **TINY)
+
+
+def test_summary_has_the_numbers_of_every_training(bundled):
+    s = experiment.summary(bundled)
+    assert s["n_train"] == 200 and s["n_test"] == 80 and s["n_seeds"] == 2 and s["train_seconds"] > 0
+    assert s["accuracy_per_seed"] == bundled["accuracy"].tolist()
+    assert s["accuracy"] == pytest.approx(np.mean(s["accuracy_per_seed"])) and s["accuracy"] > 0.3
+    assert max(s["controls"].values()) < s["accuracy"] - 0.1
+    assert set(s["health"]) == {"layer1", "layer2"} and s["layer2"]["hits"] > 0.4
+    hits, misses, silence = (s["layer2"][k] for k in ("hits", "misses", "silence"))
+    assert hits + misses + silence == pytest.approx(1)
+    assert list(s["spikes"]) == ["input", "conv1", "pool1"] and s["accuracy_at_step"]["0"] < s["accuracy"]
+    json.dumps(s)
+
+
+def test_file_holds_the_networks(bundled, tmp_path):
+    back = firstspike.open(bundled.save(tmp_path / "a.h5"))
+    assert back.content_sha256 == bundled.content_sha256
+    images, labels = firstspike.datasets.load("digits", "test", 80)
+    for i in range(2):
+        np.testing.assert_array_equal(experiment.classifier(back, i).predict(images), back["predictions"][i])
+    assert back["wins"].sum(axis=(1, 2)).tolist() == (200 * (1 - back["training"][:, -1, 2])).tolist()
+    for name in experiment.FIGURES:
+        experiment.figure(back, name).savefig(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match="name must be one of"):
+        experiment.figure(back, "other")
+
+
+def test_seeds_alone_give_what_they_give_together(bundled):
+    alone = firstspike.run("digits-rstdp", "digits", seed=2, threads=2, **TINY)
+    np.testing.assert_array_equal(alone["predictions"][0], bundled["predictions"][1])
+    np.testing.assert_array_equal(alone["conv2.weight"][0], bundled["conv2.weight"][1])
+
+
+def test_published_number_stands_beside_the_published_run_only():
+    assert experiment.expected(experiment.PRESETS["mozafari2019"]) == {"accuracy": 0.972}
+    assert experiment.expected(experiment.PRESETS["mnist"]) == {}
+    assert experiment.preset_for({"data": "digits"}) == "digits" and experiment.preset_for({}) == "mnist"
+    with pytest.raises(ValueError, match="data must be one of"):
+        firstspike.run("digits-rstdp", data="nowhere")
+
+
+def test_mnist_is_learnt_by_reward_alone(data_root):
+    if not (data_root / "mnist").is_dir():
+        pytest.skip("FIRSTSPIKE_DATA has no mnist")
+    result = firstspike.run("digits-rstdp", n_train=3000, n_test=1000, epochs=6)
+    s = experiment.summary(result)
+    assert s["accuracy"] > 0.7 and s["silent"] == 0 and s["controls"]["permuted"] < 0.3
+    assert s["layer1"]["convergence"] < 0.01 and s["layer1"]["dead_maps"] == 0

@@ -10,6 +10,7 @@ _LAZY = {
     "run": ("sims.experiments", "run"),
     "open": ("runtime.results", "open_result"),
     "Result": ("runtime.results", "Result"),
+    "RSTDP": ("plasticity.learners.rstdp", "RSTDP"),
     "SDNN": ("plasticity.learners.sdnn", "SDNN"),
 }
 _MODULES = ("theory", "plasticity", "sims", "datasets", "runtime")

@@ -7,7 +7,6 @@ from naive import reinforce as naive
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from firstspike.plasticity.learners.rstdp import RSTDP
 from firstspike.plasticity.learners.rstdp_params import PRESETS, RSTDPParams
 from firstspike.plasticity.rules.reward import RewardSTDP
 from firstspike.plasticity.waves.decision import rescore, score

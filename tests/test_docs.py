@@ -35,3 +35,25 @@ def test_commands_in_the_documents_exist(page):
         known = set(_load_root(group).table)
         assert name in known, f"{page.name}: firstspike {group} {name}"
     assert set(_GROUPS) >= {group for group, *_ in EXPERIMENTS.values()}
+
+
+def test_the_scripts_for_spyketorch_users_run():
+    text = (ROOT / "docs" / "spyketorch.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict = {"__name__": "spyketorch_page"}
+    exec(compile(blocks[0], "spyketorch.md", "exec"), names)
+    assert len(blocks) == 2 and names["accuracy"] > 0.8
+    assert len(blocks[1].split("learnt =")[0].splitlines()) < 40
+    exec(compile(blocks[1], "spyketorch.md", "exec"), names)
+    assert names["learnt"].answers.max() > 0 and names["learnt"].weights.shape == (200, 12, 4, 4)
+
+
+def test_the_table_for_spyketorch_users_names_what_is_there():
+    from importlib import import_module
+
+    text = (ROOT / "docs" / "spyketorch.md").read_text()
+    rooms = "front_end|winners|potentials|conv|update|reinforce|backproject"
+    found = re.findall(rf"`({rooms})\.(\w+)", text)
+    assert len(found) > 15
+    for module, name in found:
+        assert hasattr(import_module(f"firstspike.plasticity.waves.{module}"), name), f"{module}.{name}"

@@ -62,16 +62,18 @@ def features(result):
     low = weights.min()
     kernels = network(params)._network(network(params)._params()).filters()
     patterns = backproject(kernels, [*layers, weights[np.concatenate(chosen)] - low])
-    place = 0
+    patterns -= patterns.mean(axis=0)  # what all have in common, such as the middle of the image, says nothing
+    reach, place = np.abs(patterns).max(), 0
     for k in range(n_classes):
         for column in range(columns):
             axis = axes[k, column]
             axis.set_axis_off()
             if column < len(chosen[k]):
-                axis.imshow(patterns[place], cmap="gray")
+                axis.imshow(patterns[place], cmap="RdBu_r", vmin=-reach, vmax=reach)
                 axis.set_title(f"{k}: {wins[chosen[k][column]]}", fontsize=7)
                 place += 1
-    figure.suptitle("what the busiest maps look for (class: right answers in the last pass)", fontsize=9)
+    title = "what the busiest maps look for, against the mean (class: right answers in the last pass)"
+    figure.suptitle(title, fontsize=9)
     return figure
 
 

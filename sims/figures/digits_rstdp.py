@@ -44,8 +44,9 @@ def confusion(result):
 
 def features(result):
     """What the busiest maps of the deciding layer look for, traced back into the image; a row a class."""
+    from ...plasticity.learners.sdnn import SDNN
     from ...plasticity.waves.backproject import backproject
-    from ..digits_rstdp import network
+    from ...runtime.params import as_dict
     from ..experiments import parameters_of
 
     params = parameters_of(result)
@@ -60,7 +61,7 @@ def features(result):
     axes = figure.subplots(n_classes, columns, squeeze=False)
     chosen = [np.flatnonzero(classes == k)[np.argsort(-wins[classes == k])][:columns] for k in range(n_classes)]
     low = weights.min()
-    kernels = network(params)._network(network(params)._params()).filters()
+    kernels = SDNN(**as_dict(params.features_params())).filters()
     patterns = backproject(kernels, [*layers, weights[np.concatenate(chosen)] - low])
     patterns -= patterns.mean(axis=0)  # what all have in common, such as the middle of the image, says nothing
     reach, place = np.abs(patterns).max(), 0

@@ -214,9 +214,7 @@ class Classifier:
 
     def spikes(self, images) -> dict[str, float]:
         """Mean spikes an image, by stage."""
-        from .measures.health import spike_counts
-
-        return spike_counts(self.net, images)
+        return {stage: float(spikes.sum()) for stage, spikes in self.net.activity(images).items()}
 
 
 def classifier(result, i: int = 0) -> Classifier:

@@ -17,9 +17,8 @@ from typing import ClassVar
 
 from ..datasets.catalog import CATALOG
 from ..plasticity.learners.rstdp_params import RSTDPParams
-from ..plasticity.rules.order import RULES
-from ..plasticity.rules.own import rule_file
 from ..runtime.params import param
+from .digits import inputs, preset_for
 
 __all__ = [
     "FIGURES",
@@ -28,7 +27,10 @@ __all__ = [
     "classifier",
     "expected",
     "figure",
+    "inputs",
+    "memory",
     "network",
+    "preset_for",
     "simulate",
     "summary",
 ]
@@ -99,25 +101,12 @@ PRESETS = {
 _PUBLISHED = {"mozafari2019": 0.972}
 
 
-def preset_for(settings: dict) -> str:
-    """The preset that suits the data set of `settings`."""
-    return "digits" if settings.get("data") == "digits" else "mnist"
-
-
 def network(params: DigitsRSTDP, **changes):
     """An unfitted RSTDP with these parameters and `changes`, such as ``random_state``."""
     from ..plasticity.learners.rstdp import RSTDP
 
     values = {f.name: getattr(params, f.name) for f in fields(RSTDPParams) if f.name != "random_state"}
     return RSTDP(**(values | changes))
-
-
-def inputs(params: DigitsRSTDP) -> dict:
-    """SHA-256 of the user's files that the run depends on, by parameter."""
-    from .own_spikes import sha256_of
-
-    files = {"rule": rule_file(params.rule, RULES), "data": None if params.data in CATALOG else Path(params.data)}
-    return {name: sha256_of(file) for name, file in files.items() if file is not None}
 
 
 def memory(params: DigitsRSTDP, n_seeds: int) -> int:
@@ -226,8 +215,6 @@ def _add_networks(result, nets, kept, data, params):
     """Weights, learning curves, health and spikes of each seed's network."""
     import numpy as np
 
-    from .measures.health import spike_counts
-
     n_layers = len(params.maps)
     for i in range(n_layers):
         layer = i + 1
@@ -237,8 +224,8 @@ def _add_networks(result, nets, kept, data, params):
     layer = n_layers + 1
     dims = ("seed", f"map{layer}", f"map{n_layers}" if n_layers else "input", f"row{layer}", f"column{layer}")
     result.add(f"conv{layer}.weight", np.array([n.weights_ for n in nets]), dims, "1", "weights of the deciding layer")
-    classes = np.array([n.map_classes_ for n in nets])
-    result.add("map_class", classes, ("seed", f"map{layer}"), "1", "class that each map of the deciding layer answers")
+    labels = np.array([n.classes_[n.map_classes_] for n in nets])
+    result.add("map_label", labels, ("seed", f"map{layer}"), "1", "label that each map of the deciding layer answers")
     wins = np.array([n.wins_ for n in nets])
     result.add("outcome", np.array(["right", "wrong"]), ("outcome",), "1", "of an answer")
     result.add("wins", wins, ("seed", f"map{layer}", "outcome"), "1", "answers of each map in the last pass")
@@ -256,26 +243,23 @@ def _add_networks(result, nets, kept, data, params):
         result.add(f"health.{name}", np.array(values), ("seed", "layer"), "1", f"{name} (docs: learning health)")
     final = [[h[-1, 1] for h in n.features_.convergence_] + [_decision_health(n, params)["convergence"]] for n in nets]
     result.add("health.convergence", np.array(final), ("seed", "layer"), "1", "mean of w (1 - w), scaled to 0..1")
-    counts = [spike_counts(n.features_, data.test_images[:_SLICE]) for n in nets]
-    result.add("stage", np.array(list(counts[0])), ("stage",), "1", "where spikes are counted")
-    values = np.array([list(c.values()) for c in counts])
+    activity = [n.features_.activity(data.test_images[:_SLICE]) for n in nets]
+    result.add("stage", np.array(list(activity[0])), ("stage",), "1", "where spikes are counted")
+    values = np.array([[spikes.sum() for spikes in a.values()] for a in activity])
     result.add("spikes", values, ("seed", "stage"), "1", "mean spikes of one test image")
 
 
 def _decision_health(net, params):
     """The numbers of :mod:`~firstspike.sims.measures.health` for the deciding layer."""
-    span = params.reward_upper - params.reward_lower
-    w = (net.weights_ - params.reward_lower) / span
+    from .measures.health import of_wins
+
+    low, high = params.reward_lower, params.reward_upper
+    w = (net.weights_ - low) / (high - low)
+    more = {"convergence": float((w * (1 - w)).mean())}
+    more["mean_step"] = float(params.n_steps - 1) if params.theta is None else float("nan")
     wins = net.wins_.sum(axis=1)
-    silent = float(net.history_[-1, 2]) if len(net.history_) else 0.0
-    return {
-        "dead_maps": float((wins == 0).sum()),
-        "win_share": float(wins.max() / max(1, wins.sum())),
-        "saturation": float(((w < 0.05) | (w > 0.95)).mean()),
-        "without_winner": silent,
-        "mean_step": float(params.n_steps - 1) if params.theta is None else float("nan"),
-        "convergence": float((w * (1 - w)).mean()),
-    }
+    n_images = wins.sum() / (1 - net.history_[-1, 2]) if wins.any() else 1
+    return of_wins(wins, n_images, net.weights_, low, high) | more
 
 
 def classifier(result, i: int = 0):
@@ -287,8 +271,8 @@ def classifier(result, i: int = 0):
     params = parameters_of(result)
     n = len(params.maps)
     features = [result[f"conv{layer + 1}.weight"][i] for layer in range(n)]
-    classes = np.arange(result["map_class"].max() + 1)
-    return network(params).set_weights(features, result[f"conv{n + 1}.weight"][i], result["map_class"][i], classes)
+    classes, map_classes = np.unique(result["map_label"][i], return_inverse=True)
+    return network(params).set_weights(features, result[f"conv{n + 1}.weight"][i], map_classes, classes)
 
 
 def expected(params: DigitsRSTDP) -> dict[str, float]:
@@ -334,22 +318,9 @@ def summary(result) -> dict:
         else:
             hit, miss, silence = training[:, -1].mean(axis=0) if training.shape[1] else (0.0, 0.0, 0.0)
             numbers |= {"hits": float(hit), "misses": float(miss), "silence": float(silence)}
-            layers[f"layer{i + 1}"] = _advice(numbers, result["map_class"].shape[1], p["epochs"])
+            layers[f"layer{i + 1}"] = advice(numbers, result["map_label"].shape[1], p["epochs"])
         out[f"layer{i + 1}"] = numbers
     return out | {"health": layers}
-
-
-def _advice(numbers, n_maps, n_epochs):
-    """One line about the deciding layer, whose weights need not decide and which may be content to be right."""
-    if n_epochs == 0:
-        return "not trained"
-    if numbers["silence"] > 0.05:
-        return f"{numbers['silence']:.0%} silent: lower theta"
-    if numbers["dead_maps"] > 0.25 * n_maps:
-        return f"{numbers['dead_maps']:.0f} of {n_maps} maps never answer: fewer per_class, or drop=0.5"
-    if numbers["hits"] < 0.9:
-        return f"{numbers['hits']:.0%} right while training: more epochs"
-    return "healthy"
 
 
 def figure(result, name=None):

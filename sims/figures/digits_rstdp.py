@@ -55,7 +55,7 @@ def features(result):
     for i in range(n):
         layers += [result[f"conv{i + 1}.weight"][0], (params.pool_sizes[i], params.pool_strides[i])]
     weights = result[f"conv{n + 1}.weight"][0]
-    classes, wins = result["map_class"][0], result["wins"][0, :, 0]
+    classes, wins = result["map_label"][0], result["wins"][0, :, 0]
     n_classes, columns = int(classes.max()) + 1, min(8, params.per_class)
     figure = Figure(figsize=(1.1 * columns, 1.1 * n_classes), layout="constrained")
     axes = figure.subplots(n_classes, columns, squeeze=False)
@@ -114,7 +114,7 @@ def _anytime(axis, result):
 
 
 def _wins(axis, result):
-    wins, classes = result["wins"][0], result["map_class"][0]
+    wins, classes = result["wins"][0], result["map_label"][0]
     order = np.lexsort((-wins[:, 0], classes))
     x = np.arange(len(order))
     axis.bar(x, wins[order, 0], width=1.0, color=_GREEN, label="right")

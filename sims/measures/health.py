@@ -6,13 +6,14 @@ winners), `convergence` (mean of w (1 - w): 0.16 at the start, near 0 when every
 decides and learns by reward also has `hits`, `misses` and `silence` (shares of the images).
 """
 
-__all__ = ["CONVERGED", "advice", "lines", "of_decisions", "of_wins", "spike_counts"]
+__all__ = ["CONVERGED", "advice", "lines", "of_wins"]
 
 CONVERGED = 0.01  # Kheradpisheh et al. 2018, doi 10.1016/j.neunet.2017.12.005: the layer may stop here
 _MANY_DEAD = 0.1
 _DOMINANT = 5.0  # times the fair share
 _SILENT = 0.05
 _EARLY_STEP = 0.5
+_RIGHT = 0.9
 
 
 def advice(numbers: dict, n_maps: int, n_epochs: int = 1) -> str:
@@ -39,6 +40,8 @@ def advice(numbers: dict, n_maps: int, n_epochs: int = 1) -> str:
         return f"one map wins {numbers['win_share']:.0%}: larger radius or smaller init_std"
     if numbers.get("mean_step", _EARLY_STEP) < _EARLY_STEP:
         return f"winners at step {numbers['mean_step']:.1f}: raise the threshold"
+    if numbers.get("hits", 1.0) < _RIGHT:
+        return f"{numbers['hits']:.0%} right while learning: more passes"
     if "hits" not in numbers and numbers.get("convergence", 0.0) >= CONVERGED:
         return f"w(1-w) still {numbers['convergence']:.2g}: more passes"
     return "healthy"
@@ -58,14 +61,6 @@ def of_wins(wins, n_images: int, weights=None, low: float = 0.0, high: float = 1
     return out
 
 
-def of_decisions(predictions, labels) -> dict:
-    """Shares of right, wrong and no answers (-1) of a layer that decides."""
-    n = max(1, len(labels))
-    hits = sum(1 for p, y in zip(predictions, labels, strict=True) if p == y)
-    silent = sum(1 for p in predictions if p < 0)
-    return {"hits": hits / n, "misses": (len(labels) - hits - silent) / n, "silence": silent / n}
-
-
 def lines(layers: dict[str, dict], said: dict[str, str]) -> list[str]:
     """A table: one row a layer, a column for each number that any of them has, then the advice."""
     names = list(dict.fromkeys(name for numbers in layers.values() for name in numbers))
@@ -79,23 +74,3 @@ def lines(layers: dict[str, dict], said: dict[str, str]) -> list[str]:
         middle = [cell.rjust(w) for cell, w in zip(row[1:-1], widths[1:-1], strict=True)]
         out.append("  ".join([row[0].ljust(widths[0]), *middle, row[-1]]).rstrip())
     return out
-
-
-def spike_counts(net, images, slice_=500) -> dict[str, float]:
-    """Mean spikes an image of a trained network at each stage: ``input``, ``conv1``, ``pool1``, ..."""
-    from ...plasticity.waves.conv import convolve
-    from ...plasticity.waves.winners import pool_times
-
-    total: dict[str, int] = {}
-    for start in range(0, len(images), slice_):
-        times = net.encode(images[start : start + slice_])
-        stages = {"input": times}
-        for i, weights in enumerate(net.weights_):
-            how = {"padding": net.paddings[i], "strict": net.strict, "inhibit": net.inhibit_at_inference}
-            times = convolve(times, weights, net.thetas[i], net.n_steps, **how)
-            stages[f"conv{i + 1}"] = times
-            times = pool_times(times, net.n_steps, net.pool_sizes[i], net.pool_strides[i], net.pool_paddings[i])
-            stages[f"pool{i + 1}"] = times
-        for name, maps in stages.items():
-            total[name] = total.get(name, 0) + int((maps < net.n_steps).sum())
-    return {name: n / max(1, len(images)) for name, n in total.items()}

@@ -43,6 +43,18 @@ def test_file_holds_the_networks(bundled, tmp_path):
         experiment.figure(back, "other")
 
 
+def test_a_label_that_was_never_shown(monkeypatch):
+    from firstspike.sims import training
+
+    images, labels = firstspike.datasets.load("digits", "train", 400)
+    some = labels != 4
+    parts = (images[some][:250], labels[some][:250], images[250:400], labels[250:400])
+    monkeypatch.setattr(training, "load_data", lambda *_: training.Data("digits", *parts))
+    result = firstspike.run("digits-rstdp", "digits", **TINY)
+    assert 4 not in result["map_label"] and 9 in result["map_label"] and 4 not in result["predictions"]
+    np.testing.assert_array_equal(experiment.classifier(result).predict(parts[2]), result["predictions"][0])
+
+
 def test_seeds_alone_give_what_they_give_together(bundled):
     alone = firstspike.run("digits-rstdp", "digits", seed=2, threads=2, **TINY)
     np.testing.assert_array_equal(alone["predictions"][0], bundled["predictions"][1])

@@ -153,14 +153,15 @@ def test_health_of_an_untrained_layer():
 
 
 def test_health_of_a_layer_that_decides():
-    labels = np.array([0, 1, 2, 1, 0])
-    numbers = health.of_decisions(np.array([0, 1, 1, -1, 0]), labels)
-    assert numbers == {"hits": 0.6, "misses": 0.2, "silence": 0.2}
+    numbers = {"hits": 0.6, "misses": 0.2, "silence": 0.2}
     weights = np.array([0.2, 0.21, 0.5, 0.8])
     numbers |= health.of_wins([3, 1, 0], 5, weights, 0.2, 0.8)
     assert numbers["dead_maps"] == 1 and numbers["win_share"] == 0.75 and numbers["saturation"] == 0.75
     assert numbers["without_winner"] == pytest.approx(0.2)
     assert "without answer" in health.advice(numbers, 3) and "maps dead" in health.advice(numbers | GOOD_ANSWERS, 3)
+    numbers |= GOOD_ANSWERS | {"dead_maps": 0}
+    assert "60% right while learning" in health.advice(numbers, 3)
+    assert health.advice(numbers | {"hits": 0.95}, 3) == "healthy"
 
 
 GOOD_ANSWERS = {"silence": 0.0, "without_winner": 0.0}

@@ -7,10 +7,11 @@ from naive import reinforce as naive
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
+from firstspike.plasticity.learners import rstdp as learner
 from firstspike.plasticity.learners.rstdp_params import PRESETS, RSTDPParams
 from firstspike.plasticity.rules.reward import RewardSTDP
 from firstspike.plasticity.waves.decision import rescore, score
-from firstspike.plasticity.waves.reinforce import first_state, reinforce
+from firstspike.plasticity.waves.reinforce import answer, first_state, reinforce
 from firstspike.sims.digits_rstdp import PRESETS as EXPERIMENT
 from firstspike.sims.digits_rstdp import network
 
@@ -59,6 +60,18 @@ def test_bounds_never_change_the_winner(channels, width):
     np.testing.assert_allclose(fresh.state, after)
 
 
+def test_sums_of_bytes_of_a_busy_wide_row_do_not_overflow():
+    rng = np.random.default_rng(0)
+    weights = np.full((3, 250, 3, 9), 0.79, np.float32)  # rows of 288 words, nearly all bytes at their largest
+    weights[:, 0], weights[1, 1] = 0.2, 0.8
+    weights[2, :, :, :5] = 0.7
+    times = np.where(rng.random((5, 250, 3, 9)) < 0.98, 0, 1)
+    said, winners = answer(times, weights, [0, 1, 2], theta=None, n_steps=1, padding=1)
+    assert said.tolist() == [1] * 5
+    for tau, found in zip(times, winners, strict=True):
+        assert naive.winner(tau, weights, None, 1, 1) == tuple(found)
+
+
 def test_maps_that_rest_are_as_if_they_were_not_there():
     rng = np.random.default_rng(5)
     times = np.where(rng.random((40, 6, 3, 3)) < 0.4, 0, 1)
@@ -76,13 +89,17 @@ def test_maps_that_rest_are_as_if_they_were_not_there():
 @pytest.mark.parametrize(
     "changes", [{}, {"shuffle": False, "theta": 30.0}, {"drop": 0.4, "anneal": (0.5,), "shifts": 1}]
 )
-def test_goes_on_from_any_point_to_the_same_bits(digits, changes):
+def test_goes_on_from_any_point_to_the_same_bits(digits, changes, monkeypatch):
     images, labels = digits
+    whole = small(**changes).fit(images, labels)
+    monkeypatch.setattr(learner, "_SLICE", 150)  # so that a pass has points inside
     points = []
     net = small(**changes).fit(images, labels, progress=lambda f, note, snapshot: points.append(snapshot()))
-    assert len(points) > 5 and net.history_.shape == (3, 3)
+    assert len(points) > 10 and net.history_.shape == (3, 3)
+    np.testing.assert_array_equal(net.weights_, whole.weights_)  # nor does it matter where a pass is cut
+    np.testing.assert_array_equal(net.wins_, whole.wins_)
     np.testing.assert_allclose(net.history_.sum(axis=1), 1)
-    for i in (0, len(points) // 2, len(points) - 3, len(points) - 1):
+    for i in (0, len(points) // 2, *range(len(points) - 6, len(points))):
         again = small(**changes).fit(images, labels, resume=points[i])
         np.testing.assert_array_equal(again.weights_, net.weights_)
         np.testing.assert_array_equal(again.history_, net.history_)

@@ -31,7 +31,7 @@ def net(rng, n_images, lead=(), n_steps=5):
 def inference():
     conv_cuda.THREADS = 4
     spikes = 0
-    for seed in range(6):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         times, weights = net(rng, 3)
         theta = [0.7, 1.5, None][seed % 3]

@@ -162,6 +162,8 @@ def test_health_of_a_layer_that_decides():
     numbers |= GOOD_ANSWERS | {"dead_maps": 0}
     assert "60% right while learning" in health.advice(numbers, 3)
     assert health.advice(numbers | {"hits": 0.95}, 3) == "healthy"
+    assert health.advice(numbers | {"hits": 0.95, "win_share": 0.2}, 20) == "healthy"
+    assert "one map wins" in health.advice(GOOD | {"win_share": 0.3}, 20)
 
 
 GOOD_ANSWERS = {"silence": 0.0, "without_winner": 0.0}

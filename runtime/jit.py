@@ -49,6 +49,7 @@ DEPENDS = {
     "plasticity/rules": ("runtime",),
     "plasticity/events": ("runtime", "plasticity/rules"),
     "plasticity/waves": ("runtime", "plasticity/rules"),
+    "plasticity/layers": ("runtime",),
 }
 _ALL = ("plasticity", "theory", "sims", "datasets", "runtime")
 #: of runtime: no kernel imports them

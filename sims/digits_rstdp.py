@@ -118,7 +118,10 @@ def memory(params: DigitsRSTDP, n_seeds: int) -> int:
         side = (side + 2 * p.pool_paddings[i] - p.pool_sizes[i]) // p.pool_strides[i] + 1
         maps, c = maps + p.maps[i] * side * side, p.maps[i]
     decide = (side + 2 * p.padding - p.kernel + 1) ** 2 * 4 * 10 * p.per_class if p.theta is None else 0
-    return int(p.n_train * (maps + c * side * side + decide) + n_seeds * 40 * p.per_class * c * p.kernel**2)
+    return int(
+        p.n_train * (5 if p.shifts else 1) * (maps + c * side * side + decide)
+        + n_seeds * 40 * p.per_class * c * p.kernel**2
+    )
 
 
 def simulate(params: DigitsRSTDP, run):

@@ -17,7 +17,13 @@ PRODUCT = [*FILES, *sorted(ROOT.glob("*.py"))]
 
 #: room or sub-room -> what it may import from, besides itself; the cache of machine code relies on the first of these
 MAY = {room: set(others) for room, others in DEPENDS.items()} | {
-    "plasticity/learners": {"runtime", "plasticity/rules", "plasticity/events", "plasticity/waves"},
+    "plasticity/learners": {
+        "runtime",
+        "plasticity/rules",
+        "plasticity/events",
+        "plasticity/waves",
+        "plasticity/layers",
+    },
     "sims": {"runtime", "theory", "datasets", "plasticity"},
 }
 ONLY_SIMS = {"results", "run", "progress", "checkpoint", "provenance"}

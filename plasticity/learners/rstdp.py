@@ -33,6 +33,15 @@ def _moves(shift):
     return [(0, 0), (shift, 0), (-shift, 0), (0, shift), (0, -shift)] if shift else [(0, 0)]
 
 
+def _moved(images, down, right):
+    """Images (N, H, W) moved by so many pixels; what moves in is 0."""
+    if not (down or right):
+        return images
+    (_, height, width), by = images.shape, max(abs(down), abs(right))
+    wide = np.pad(images, ((0, 0), (by, by), (by, by)))
+    return wide[:, by - down : by - down + height, by - right : by - right + width]
+
+
 class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
     """Classifier of images by the first spike of a layer that learns by reward (scikit-learn manners).
 
@@ -120,9 +129,17 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
         before = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
         self.features_ = self._network(p).fit(X, progress=features_progress, resume=before or None)
         frozen = {f"features.{k}": v for k, v in kept["features"]().items()} if kept else state
-        times = self._times(
-            X, lambda f: report(share * (0.6 + 0.4 * f), "spikes for the deciding layer", lambda: frozen)
-        )
+        moves = _moves(p.shifts)
+        times = [
+            self._times(
+                _moved(X, *move),
+                lambda f, i=i: report(
+                    share * (0.6 + 0.4 * (i + f) / len(moves)), "spikes for the deciding layer", lambda: frozen
+                ),
+            )
+            for i, move in enumerate(moves)
+        ]
+        times, labels = np.concatenate(times), np.tile(labels, len(moves))
         self._decide(p, times, labels, {k: v for k, v in state.items() if k.startswith("at.")}, frozen, share, report)
         return self
 

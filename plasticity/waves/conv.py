@@ -16,7 +16,7 @@ import numpy as np
 
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times, time_dtype
-from .blocks import in_blocks
+from ...runtime.threads import in_blocks
 from .checks import at_least, check_kernel, check_theta, check_weights, finite
 from .conv_cpu import Layer, convolve_images, make_spikes
 from .learn_cpu import learn_loop, make_scratch

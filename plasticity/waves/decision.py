@@ -8,13 +8,11 @@ Potentials of many images at once are matrix products; learning, image after ima
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times
-from .blocks import in_blocks
+from ...runtime.threads import in_blocks, one_blas_thread
 from .checks import check_kernel, check_weights
 from .decision_cpu import Window, decision_loop, find_loop, make_bounds, refresh
 
@@ -84,9 +82,8 @@ def _score(masks, w, window, out):
 
 def _potentials(masks, w, window):
     out = np.empty((len(masks), window.rows * window.columns, len(w)), np.float32)
-    with threadpool_limits(numba.get_num_threads(), "blas"):
-        for start in range(0, len(masks), _BLOCK):
-            _score(masks[start : start + _BLOCK], w, window, out[start : start + _BLOCK])
+    with one_blas_thread():
+        in_blocks(lambda a, b: _score(masks[a:b], w, window, out[a:b]), len(masks), _BLOCK)
     return out
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...runtime.spikes import time_dtype
-from .blocks import in_blocks
+from ...runtime.threads import in_blocks
 from .checks import at_least, check_kernel, finite
 from .front_end_cpu import (
     box_normalise,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times
-from .blocks import in_blocks
+from ...runtime.threads import in_blocks
 from .checks import at_least, check_weights, finite
 from .conv import _inside, _layer, _outside
 from .decision import find_images, learn_images, score

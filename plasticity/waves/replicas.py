@@ -11,7 +11,7 @@ import numpy as np
 
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times
-from .blocks import in_blocks
+from ...runtime.threads import in_blocks
 from .checks import at_least, check_weights, finite
 from .conv import Learnt, _layer, learn
 from .reinforce import _classes, _integers, first_state, reinforce

@@ -107,6 +107,15 @@ def test_goes_on_from_any_point_to_the_same_bits(digits, changes, monkeypatch):
         np.testing.assert_array_equal(again.features_.weights_[0], net.features_.weights_[0])
 
 
+def test_moved_images_are_shown_too(digits):
+    images, labels = digits
+    net = small(shifts=1, epochs=1).fit(images, labels)
+    assert net.wins_.sum() == 5 * len(images)
+    image = np.arange(1, 10).reshape(1, 3, 3)
+    np.testing.assert_array_equal(learner._moved(image, 1, 0)[0], [[0, 0, 0], [1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(learner._moved(image, 0, -1)[0], [[2, 3, 0], [5, 6, 0], [8, 9, 0]])
+
+
 def test_same_bits_for_any_number_of_threads(digits):
     images, labels = digits
     before = numba.get_num_threads()

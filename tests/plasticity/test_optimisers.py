@@ -47,7 +47,7 @@ def test_oracle_with_decay_and_clamp(kind):
     oracle = {"mu": 0.8} if kind == "sgd" else {"b1": 0.8, "b2": 0.99}
     expected = naive.run(kind, S(7, 0.4), gradients, 0.1, 0.1, clamp=(-0.05, 0.6), **oracle)
     np.testing.assert_allclose(p, expected, rtol=1e-12)
-    assert p.max() == 0.6 or p.min() == -0.05  # the clamp was at work
+    assert abs(p - naive.run(kind, S(7, 0.4), gradients, 0.1, 0.1, **oracle)).max() > 1e-3  # the clamp was at work
 
 
 def test_beta1_may_change_from_step_to_step():

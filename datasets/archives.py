@@ -6,6 +6,7 @@ and the extended headers of a tar file are held in memory by the libraries that 
 """
 
 import gzip
+import io
 import stat
 import struct
 import tarfile
@@ -14,9 +15,9 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from .catalog import DataError
+from .catalog import DataError, MissingData
 
-__all__ = ["SUFFIXES", "open_zip", "unpack"]
+__all__ = ["SUFFIXES", "each_file", "open_zip", "unpack"]
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_BYTES = 4 << 30  # unpacked
@@ -68,6 +69,47 @@ def unpack(archive, target, max_bytes: int = MAX_BYTES, max_files: int = MAX_FIL
             with source() as stream, place.open("xb") as out:
                 _copy(archive, name, stream, out, size)
     return written
+
+
+def each_file(place, wanted, max_bytes: int = 1 << 28):
+    """Yield (name, content) of the files below a folder, or in a zip or tar file, without writing anything.
+
+    Parameters
+    ----------
+    place : path
+        Folder (names in order) or archive (in the order of the archive).
+    wanted : callable
+        ``wanted(name) -> bool``; the name is relative, with ``/``. Other files are not read.
+    max_bytes : int
+        Refuse single files above this size.
+
+    Raises
+    ------
+    DataError
+        `place` does not exist, is damaged, or holds a file above the limit.
+    """
+    place = Path(place)
+    if place.is_dir():
+        paths = {path.relative_to(place).as_posix(): path for path in place.rglob("*")}
+        for name in sorted(paths):
+            if wanted(name) and paths[name].is_file():
+                if (size := paths[name].stat().st_size) > max_bytes:
+                    raise DataError(f"{paths[name]} has {size} bytes, more than the limit of {max_bytes}")
+                yield name, paths[name].read_bytes()
+        return
+    if not place.is_file():
+        raise MissingData(f"{place} does not exist")
+    members = _from_zip if zipfile.is_zipfile(place) else _from_tar
+    with members(place) as found:
+        for name, size, source in found:
+            name = PurePosixPath(name).as_posix()
+            if source is not None and wanted(name):
+                if size > max_bytes:
+                    raise DataError(f"{place}: member {name[:80]!r} has {size} bytes, more than {max_bytes}")
+                out = io.BytesIO()
+                with source() as stream:
+                    _copy(place, name, stream, out, size)
+                yield name, out.getvalue()
 
 
 def _copy(archive, name, stream, out, size):

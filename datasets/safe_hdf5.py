@@ -10,14 +10,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from .catalog import DataError
 
-__all__ = ["Column", "read_columns"]
+__all__ = ["Column", "SpikeFile", "read_columns", "read_spike_file"]
 
 MAX_BYTES = 1 << 30
+MAX_SPIKE_BYTES = 8 << 30  # of all times, or all units, of a file
 _NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::"}  # no code is loaded because a file asks for it
 
 
@@ -68,6 +70,67 @@ def read_columns(path, names, max_bytes: int = MAX_BYTES, seconds: float = 60.0)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path}: the process that read it has left no data ({error})") from None
     return [Column(n, u, d) for n, u, d in zip(answer["names"], answer["units"], files, strict=True)]
+
+
+class SpikeFile(NamedTuple):
+    """Spikes of N samples as they are stored; the flat arrays live on disk as long as the context does."""
+
+    times: object  # float of any size (S,), memory map, s
+    units: object  # integer of any size (S,), memory map
+    counts: object  # int64 (N,), spikes of each sample
+    labels: object  # int64 (N,)
+    speakers: object  # int64 (N,) or None
+    class_names: tuple
+    group_names: tuple
+    n_units: int | None
+
+
+@contextmanager
+def read_spike_file(path, max_bytes: int = MAX_SPIKE_BYTES, seconds: float | None = None):
+    """Context with the :class:`SpikeFile` of an HDF5 file in the layout of SHD.
+
+    ``spikes/times`` and ``spikes/units`` (a list of numbers for each sample), ``labels``; optional ``extra/speaker``,
+    ``extra/keys`` (names of the classes), ``extra/speaker_names``, attribute ``n_units``.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    max_bytes : int
+        Refuse files with more than this in one column.
+    seconds : float, optional
+        Limit on the time; default: a minute and a second for each 2 MB.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_columns`.
+    """
+    import numpy as np
+
+    path = Path(path)
+    seconds = 60.0 + path.stat().st_size / 2e6 if seconds is None else seconds
+    with tempfile.TemporaryDirectory(prefix="firstspike-") as folder:
+        request = {"path": str(path.resolve()), "folder": folder, "seconds": seconds}
+        answer = _ask_child(path, request | {"max_bytes": MAX_BYTES, "file_bytes": max_bytes}, seconds)
+        if "error" in answer:
+            raise DataError(f"{path}: {' '.join(str(answer['error']).split())}")
+        place = Path(folder)
+        try:
+            counts, labels = (np.load(place / f"{name}.npy", allow_pickle=False) for name in ("counts", "labels"))
+            speakers = place / "speakers.npy"
+            speakers = np.load(speakers, allow_pickle=False) if speakers.exists() else None
+            flat = [_flat(place / f"{name}.bin", answer[name], int(counts.sum())) for name in ("times", "units")]
+        except (OSError, ValueError, EOFError, TypeError, KeyError) as error:
+            raise DataError(f"{path}: the process that read it has left no data ({error})") from None
+        names = (tuple(answer["class_names"]), tuple(answer["group_names"]))
+        yield SpikeFile(*flat, counts, labels, speakers, *names, answer["n_units"])
+
+
+def _flat(path, kind, n):
+    import numpy as np
+
+    return np.memmap(path, np.dtype(kind), mode="r", shape=(n,)) if n else np.empty(0, np.dtype(kind))
 
 
 def _ask_child(path, request, seconds):

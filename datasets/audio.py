@@ -7,6 +7,7 @@ error here.
 
 import io
 import math
+import struct
 import warnings
 from pathlib import Path
 from threading import Lock
@@ -56,12 +57,13 @@ def read_wav(source, name=None):
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
             warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
             rate, data = wavfile.read(io.BytesIO(source))
-    except wavfile.WavFileWarning:
+    except (wavfile.WavFileWarning, struct.error):
         raise DataError(f"{name}: the file ends before the samples that its header claims") from None
     except MemoryError:
         raise DataError(f"{name}: the header claims more than fits into memory") from None
     except Exception as error:  # the parser of damaged headers raises almost anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = "its length does not fit its samples" if "buffer size" in reason else reason  # NumPy's words
         raise DataError(f"{name} is not a readable WAV file: {reason}") from None
     return _mono(name, data), _checked_rate(name, rate)
 

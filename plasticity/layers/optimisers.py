@@ -11,7 +11,7 @@
 g gradient, p parameter, eta step (`rate`), l decay, t = 1, 2, ... counted for each parameter. beta1 may be another one
 at each step; the correction uses the present one.
 
-Parameters, gradients and state are flat dicts of arrays. State holds ``name/m``, ``name/v`` and ``name/t``, so that
+Parameters, gradients and state are flat dicts of arrays. State holds ``name:m``, ``name:v`` and ``name:t``, so that
 several optimisers with states of their own can share the parameters, each with its names. What differs from parameter
 to parameter stands in one table ``{name: Fact(...)}``.
 
@@ -118,15 +118,15 @@ def _moments(state, name, params, *keys):
     """Arrays of the state, made of zeros where they are missing."""
     out = []
     for key in keys:
-        array = state.setdefault(f"{name}/{key}", np.zeros_like(params[name]))
+        array = state.setdefault(f"{name}:{key}", np.zeros_like(params[name]))
         if array.shape != params[name].shape or array.dtype != params[name].dtype:
-            raise ValueError(f"state {name}/{key} must be {_told(params[name])}, got {_told(array)}")
+            raise ValueError(f"state {name}:{key} must be {_told(params[name])}, got {_told(array)}")
         out.append(array.reshape(-1))
     return out
 
 
 def _next(state, name):
-    count = state.setdefault(f"{name}/t", np.zeros((), np.int64))
+    count = state.setdefault(f"{name}:t", np.zeros((), np.int64))
     count += 1
     return int(count)
 
@@ -179,7 +179,7 @@ def adam(
     >>> params, state = {"w": np.ones(1)}, {}
     >>> adam(params, {"w": np.ones(1)}, state, 0.1)
     >>> round(params["w"].item(), 6), sorted(state)
-    (0.9, ['w/m', 'w/t', 'w/v'])
+    (0.9, ['w:m', 'w:t', 'w:v'])
     """
     _check(rate, decay, beta1=beta1, beta2=beta2)
     for name, fact, p, g in _work(params, gradients, facts, names):

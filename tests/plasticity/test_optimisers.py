@@ -74,7 +74,7 @@ def test_two_optimisers_share_the_parameters():
     gradients, weights, places = {k: S(3, 0.9) for k in params}, {}, {}
     facts = {"position": Fact(decay=False, clamp=(-0.1, 0.1)), "frozen": Fact(trained=False)}
     optimisers.adam(params, gradients, weights, 0.01, decay=0.1, facts=facts, names=["w", "frozen"])
-    assert (params["position"] == before["position"]).all() and set(weights) == {"w/m", "w/v", "w/t"}
+    assert (params["position"] == before["position"]).all() and set(weights) == {"w:m", "w:v", "w:t"}
     optimisers.adam(params, gradients, places, 0.1, decay=0.1, facts=facts, names=["position"])
     assert (params["frozen"] == before["frozen"]).all() and set(places) == {f"position/{k}" for k in "mvt"}
     np.testing.assert_allclose(params["w"], naive.run("adam", before["w"], [S(3, 0.9)], 0.01, 0.1), rtol=1e-12)
@@ -130,7 +130,7 @@ def test_errors_of_numbers():
     with pytest.raises(ValueError, match="there is no gradient of 'b'"):
         optimisers.sgd({"w": np.ones(1), "b": np.ones(1)}, {"w": np.ones(1)}, {}, 0.1, names=["b"])
     with pytest.raises(ValueError, match="state w/m must be float64"):
-        optimisers.sgd({"w": np.ones(2)}, {"w": np.ones(2)}, {"w/m": np.ones(3)}, 0.1)
+        optimisers.sgd({"w": np.ones(2)}, {"w": np.ones(2)}, {"w:m": np.ones(3)}, 0.1)
 
 
 def test_clipping():

@@ -85,7 +85,7 @@ def test_finite_differences(version, shape):
         for index in np.ndindex(value.shape):
             sides = []
             for step in (1e-6, -1e-6):
-                moved = value.copy()
+                moved = np.array(value)
                 moved[index] += step
                 sides.append((dcls_kernel(*{**p, key: moved}.values(), 9, version)[0] * G).sum())
             assert abs((sides[0] - sides[1]) / 2e-6 - d[key][index]) < 1e-7

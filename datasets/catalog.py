@@ -7,7 +7,18 @@ A table only: nothing here opens a file or a connection.
 import difflib
 from dataclasses import dataclass
 
-__all__ = ["CATALOG", "DataError", "DataFile", "DataSet", "MissingData", "get"]
+__all__ = [
+    "CATALOG",
+    "DataError",
+    "DataFile",
+    "DataSet",
+    "MissingData",
+    "SPOKEN",
+    "Archive",
+    "SpokenSet",
+    "get",
+    "get_any",
+]
 
 
 class DataError(ValueError):
@@ -60,6 +71,40 @@ class DataSet:
     def n_bytes(self) -> int:
         """Size of the download."""
         return sum(f.n_bytes for f in (self.files or {}).values())
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive of a data set of spoken words, as published."""
+
+    name: str
+    urls: tuple[str, ...]  # tried in order
+    n_bytes: int  # about, for the question before a download
+    md5: str = ""  # "" = none published
+    sha256: str = ""
+    plain_name: str = ""  # the file inside that is kept; "" = the archive is kept
+    plain_md5: str = ""
+
+
+@dataclass(frozen=True)
+class SpokenSet:
+    """A data set of spoken words: recordings or spikes."""
+
+    name: str
+    title: str
+    n_train: int
+    n_valid: int
+    n_test: int
+    n_classes: int
+    licence: str
+    citation: str
+    note: str
+    files: dict[str, Archive]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the download, about."""
+        return sum(f.n_bytes for f in self.files.values())
 
 
 _DIGITS = tuple("0123456789")
@@ -186,16 +231,112 @@ CATALOG = {
 }
 
 
+_HEIDELBERG = ("https://zenkelab.org/datasets/", "https://compneuro.net/datasets/")
+
+
+def _spikes(name, n_bytes, md5, plain_md5=""):
+    urls = tuple(f"{place}{name}.h5.zip" for place in _HEIDELBERG)
+    return Archive(f"{name}.h5.zip", urls, n_bytes, md5, plain_name=f"{name}.h5", plain_md5=plain_md5)
+
+
+_CRAMER = "Cramer, Stradmann, Schemmel & Zenke, IEEE TNNLS 33:2744 (2022), doi 10.1109/TNNLS.2020.3044364"
+
+SPOKEN = {
+    "fsdd": SpokenSet(
+        name="fsdd",
+        title="Free Spoken Digit Dataset",
+        n_train=2_700,
+        n_valid=0,
+        n_test=300,
+        n_classes=10,
+        licence="CC BY-SA 4.0",
+        citation="Jackson et al., Free Spoken Digit Dataset (2018), doi 10.5281/zenodo.1342401",
+        note="6 speakers, 8 kHz; the archive has no lasting checksum, its 3000 recordings are counted instead",
+        files={
+            "recordings": Archive(
+                "free-spoken-digit-dataset-1.0.10.zip",
+                ("https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",),
+                16_000_000,
+            ),
+        },
+    ),
+    "speech_commands": SpokenSet(
+        name="speech_commands",
+        title="Speech Commands v0.02",
+        n_train=84_843,
+        n_valid=9_981,
+        n_test=11_005,
+        n_classes=35,
+        licence="CC BY 4.0",
+        citation="Warden, arXiv:1804.03209 (2018)",
+        note="one second of one word, 16 kHz; also read as frames under the name gsc; unpacked it loads faster",
+        files={
+            "recordings": Archive(
+                "speech_commands_v0.02.tar.gz",
+                ("https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",),
+                2_428_923_189,
+                "6b74f3901214cb2c2934e98196829835",
+                "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+            ),
+        },
+    ),
+    "shd": SpokenSet(
+        name="shd",
+        title="Spiking Heidelberg Digits",
+        n_train=8_156,
+        n_valid=0,
+        n_test=2_264,
+        n_classes=20,
+        licence="CC BY 4.0",
+        citation=_CRAMER,
+        note="spikes of 700 units, English and German digits, 12 speakers, two of them only in the test part",
+        files={
+            "train": _spikes(
+                "shd_train", 130_000_000, "f3252aeb598ac776c1b526422d90eecb", "8e9877c85f29a28dd353ea6a54402667"
+            ),
+            "test": _spikes(
+                "shd_test", 38_000_000, "1503a5064faa34311c398fb0a1ed0a6f", "207ad1295a0ab611e22d1734989c254e"
+            ),
+        },
+    ),
+    "ssc": SpokenSet(
+        name="ssc",
+        title="Spiking Speech Commands",
+        n_train=75_466,
+        n_valid=9_981,
+        n_test=20_382,
+        n_classes=35,
+        licence="CC BY 4.0",
+        citation=_CRAMER,
+        note="spikes of 700 units, made from Speech Commands",
+        files={
+            "train": _spikes("ssc_train", 1_600_000_000, "d102be95e7144fcc0553d1f45ba94170"),
+            "valid": _spikes("ssc_valid", 210_000_000, "b4eee3516a4a90dd0c71a6ac23a8ae43"),
+            "test": _spikes("ssc_test", 430_000_000, "a35ff1e9cffdd02a20eb850c17c37748"),
+        },
+    ),
+}
+
+
 def get(name: str) -> DataSet:
-    """Entry of the catalogue.
+    """Entry of the catalogue of images.
 
     Raises
     ------
     ValueError
         Unknown name; the message lists the known ones.
     """
-    if name in CATALOG:
-        return CATALOG[name]
-    near = difflib.get_close_matches(str(name), CATALOG, 1)
+    return _entry(name, CATALOG)
+
+
+def get_any(name: str) -> DataSet | SpokenSet:
+    """Entry for images or for spoken words; errors as :func:`get`."""
+    return _entry(name, CATALOG | SPOKEN)
+
+
+def _entry(name, table):
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), table, 1)
     hint = f", did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown data set {name!r}{hint} (known: {', '.join(CATALOG)})")
+    raise ValueError(f"unknown data set {name!r}{hint} (known: {', '.join(table)})")

@@ -16,24 +16,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .archives import SUFFIXES, each_file
+from .archives import each_file
 from .audio import fit_length, read_wav
 from .catalog import DataError, MissingData
 from .events import bin_events, take
 from .mel import KEYWORDS, KEYWORDS_REFERENCE, SPOKEN, Mel, levels_of, log_mel, onsets
 from .recordings import PARTS, list_recordings, split_by_speaker
 from .shd import open_events
+from .spoken_store import find_recordings
 from .store import root
 
-__all__ = ["NAMES", "Spoken", "code_recordings", "load_spoken"]
+__all__ = ["NAMES", "Spoken", "code_recordings", "load_spoken", "map_recordings"]
 
 NAMES = ("fsdd", "speech_commands", "gsc", "shd", "ssc")
 _STEPS = {"fsdd": 60, "speech_commands": 100}
-_PLACES = {  # in order of preference; the canonical test set only where its 12 classes may be meant
-    "fsdd": ("free-spoken-digit-dataset*",),
-    "speech_commands": ("speech_commands_v0.02", "speech_commands_v0.02.*", "speech_commands_v0.01",
-                        "speech_commands_v0.01.*", "speech_commands_test_set*", "speech_commands*"),
-}  # fmt: skip
 _BLOCK = 256  # recordings in memory at a time
 
 
@@ -111,7 +107,7 @@ def load_spoken(
         raise MissingData(f"data must be one of {', '.join(NAMES)} or a path that exists, got {str(name)!r}")
     if name not in NAMES and Path(name).suffix.lower() in (".h5", ".hdf5", ".hdf"):
         return _from_spikes(Path(name), False, part, n, n_steps, speakers)
-    place = Path(name) if name not in NAMES else _place(name, classes, folder)
+    place = Path(name) if name not in NAMES else find_recordings(name, classes, folder)
     found = list_recordings(place, classes)
     index = _pick(split_by_speaker(found, **speakers), part, n, place)
     if name == "gsc":
@@ -131,26 +127,6 @@ def _pick(parts, part, n, place):
     if n is None or n >= len(index):
         return index
     return np.sort(index[rng.permutation(0, "datasets/spoken/subset", len(index))[:n]])
-
-
-def _place(name, classes, folder):
-    """Where the recordings of a data set are: extracted folder, archive, else what to do."""
-    kind = "fsdd" if name == "fsdd" else "speech_commands"
-    base = Path(folder) if folder is not None else root()
-    patterns = _PLACES[kind]
-    for where in (base / kind, base):
-        if any((where / inside).is_dir() for inside in (("recordings",) if kind == "fsdd" else ("yes", "_unknown_"))):
-            return where
-        for pattern in patterns:
-            for path in sorted(where.glob(pattern)):
-                if "test_set" in path.name and classes == 35:
-                    continue
-                if path.is_dir() or path.name.lower().endswith(SUFFIXES):
-                    return path
-    raise MissingData(
-        f"{kind}: no recordings in {base / kind} or {base} ({patterns[0]} as folder or archive); run 'firstspike data "
-        f"fetch {kind}', or put them there, or set FIRSTSPIKE_DATA to their folder"
-    )
 
 
 def code_recordings(found, index, mel: Mel = SPOKEN, n_steps=None, seconds=None, frames=False, report=None) -> Spoken:
@@ -178,29 +154,44 @@ def code_recordings(found, index, mel: Mel = SPOKEN, n_steps=None, seconds=None,
     DataError
         With the name of the file.
     """
+
+    def code(x, rate):
+        sound = x if seconds is None else fit_length(x, round(seconds * rate))
+        return log_mel(sound, rate, mel, None) if frames else onsets(levels_of(sound, rate, mel), mel.levels)
+
+    coded = map_recordings(code, found, index, report)
+    lengths = np.array([len(c) for c in coded], np.int64)
+    steps = int(lengths.max()) if n_steps is None else n_steps
+    x = np.full((len(index), steps, mel.n_bands if frames else mel.n_units), -100 if frames else 0, coded[0].dtype)
+    for k, c in enumerate(coded):
+        x[k, : len(c)] = c[:steps]
+    labels, groups = found.labels[index], found.groups[index]
+    return Spoken(x, labels, groups, found.class_names, found.group_names, lengths, mel.bin_s)
+
+
+def map_recordings(function, found, index, report=None) -> list:
+    """``function(x, rate)`` of the recordings `index` of `found`, on several threads; arguments as above.
+
+    Few recordings are in memory at a time. A ValueError of the function becomes a DataError with the file's name.
+    """
     from ..runtime.threads import in_blocks
 
-    index = np.asarray(index)
     rows = {}  # file -> (place in the output, second or None)
     for k, i in enumerate(index):
         name, _, second = found.names[i].partition("#")
         rows.setdefault(name, []).append((k, int(second) if second else None))
-    coded, waiting, done = [None] * len(index), [], 0
+    out, waiting, done = [None] * len(index), [], 0
 
-    def code(start, stop):
+    def work(start, stop):
         for k, name, x, rate in waiting[start:stop]:
             try:
-                sound = x if seconds is None else fit_length(x, round(seconds * rate))
-                if frames:
-                    coded[k] = log_mel(sound, rate, mel, None)
-                else:
-                    coded[k] = onsets(levels_of(sound, rate, mel), mel.levels)
+                out[k] = function(x, rate)
             except ValueError as error:
                 raise DataError(f"{found.place}: {name}: {error}") from None
 
     def flush():
         nonlocal done
-        in_blocks(code, len(waiting), 16)
+        in_blocks(work, len(waiting), 16)
         done += len(waiting)
         waiting.clear()
         if report:
@@ -213,13 +204,7 @@ def code_recordings(found, index, mel: Mel = SPOKEN, n_steps=None, seconds=None,
         if len(waiting) >= _BLOCK:
             flush()
     flush()
-    lengths = np.array([len(c) for c in coded], np.int64)
-    steps = int(lengths.max()) if n_steps is None else n_steps
-    x = np.full((len(index), steps, mel.n_bands if frames else mel.n_units), -100 if frames else 0, coded[0].dtype)
-    for k, c in enumerate(coded):
-        x[k, : len(c)] = c[:steps]
-    labels, groups = found.labels[index], found.groups[index]
-    return Spoken(x, labels, groups, found.class_names, found.group_names, lengths, mel.bin_s)
+    return out
 
 
 def _spike_file(name, part, speakers, folder):

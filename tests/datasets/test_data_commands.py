@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from firstspike.datasets.catalog import CATALOG
+from firstspike.datasets.catalog import CATALOG, SPOKEN
 from firstspike.datasets.commands import COMMANDS
 
 
@@ -28,13 +28,13 @@ def empty(monkeypatch, tmp_path):
 
 
 def test_names():
-    assert list(COMMANDS) == ["list", "info", "fetch", "import", "verify", "path"]
+    assert list(COMMANDS) == ["list", "info", "fetch", "import", "verify", "path", "spikes"]
 
 
 def test_list_and_info(empty):
     code, out, _ = run("list", "--json")
     rows = {r["name"]: r for r in json.loads(out)}
-    assert code == 0 and set(rows) == set(CATALOG)
+    assert code == 0 and set(rows) == set(CATALOG) | set(SPOKEN)
     assert rows["mnist"]["state"] == "not here" and rows["digits"]["state"] == "bundled"
     code, out, _ = run("info", "mnist")
     assert code == 0

@@ -80,7 +80,7 @@ def test_two_optimisers_share_the_parameters():
     np.testing.assert_allclose(params["w"], naive.run("adam", before["w"], [S(3, 0.9)], 0.01, 0.1), rtol=1e-12)
     expected = naive.run("adam", before["position"], [S(3, 0.9)], 0.1, 0.0, clamp=(-0.1, 0.1))
     np.testing.assert_allclose(params["position"], expected, rtol=1e-12)
-    np.testing.assert_allclose(places["position/m"], 0.1 * S(3, 0.9), rtol=1e-12)  # not touched by the clamp
+    np.testing.assert_allclose(places["position:m"], 0.1 * S(3, 0.9), rtol=1e-12)  # not touched by the clamp
 
 
 def test_scalars_and_any_number_of_threads():
@@ -129,7 +129,7 @@ def test_errors_of_numbers():
             go(kind, np.ones(2), [np.ones(2)], **settings)
     with pytest.raises(ValueError, match="there is no gradient of 'b'"):
         optimisers.sgd({"w": np.ones(1), "b": np.ones(1)}, {"w": np.ones(1)}, {}, 0.1, names=["b"])
-    with pytest.raises(ValueError, match="state w/m must be float64"):
+    with pytest.raises(ValueError, match="state w:m must be float64"):
         optimisers.sgd({"w": np.ones(2)}, {"w": np.ones(2)}, {"w:m": np.ones(3)}, 0.1)
 
 

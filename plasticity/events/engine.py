@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...runtime.jit import specialise
-from ..rules.trace import check_rule
+from ..rules.trace import check_rule, pairing_of
 from . import loops
 from .lif import LIF
 
@@ -229,6 +229,8 @@ def _prepare(rule, lif, n_neurons):
     names = ["none"]
     if rule is not None:
         check_rule(rule)
+        if pairing_of(rule) != "all" or hasattr(rule, "reach"):
+            raise ValueError(f"{type(rule).__name__}: this neuron pairs all spikes, however far apart")
         names = [field.name for field in fields(rule)]
     rows = np.zeros(n_neurons, np.dtype([(name, np.float64) for name in names]))
     for name in names:

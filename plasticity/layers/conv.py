@@ -119,8 +119,8 @@ def conv_forward(p, x, mode=EVAL, *, stride=1, padding=0, dilation=1, groups=1, 
     flat = x.reshape(x.shape[0] * x.shape[1], x.shape[2], *((1,) if dims == 1 else ()), *x.shape[3:])
     height, width = _sizes(flat, wide, geometry)
     y = np.empty((len(flat), w.shape[0], height, width), w.dtype)
-    y[:] = 0 if bias is None else bias[:, None, None]
-    _RUN[_kind(flat, wide, geometry, groups)](flat, np.ascontiguousarray(wide), geometry, groups, y)
+    bias = np.zeros(w.shape[0], w.dtype) if bias is None else bias
+    _RUN[_kind(flat, wide, geometry, groups)](flat, np.ascontiguousarray(wide), bias, geometry, groups, y)
     space = (height, width) if dims == 2 else (width,)
     return y.reshape(*x.shape[:2], w.shape[0], *space), Saved(x, geometry, groups, input_gradient)
 
@@ -141,7 +141,8 @@ def conv_backward(p, saved, dy):
 
 
 # ---- direct loops --------------------------------------------------------------------------------------------------
-def _depthwise(x, w, geometry, groups, y):
+def _depthwise(x, w, bias, geometry, groups, y):
+    y[:] = bias[:, None, None]
     maps = y.shape[0] * y.shape[1]
     in_blocks(lambda a, b: depthwise(x, w, geometry, a, b, y), maps, _MAPS)
 
@@ -160,12 +161,13 @@ def _each(images):
     return max(1, -(-images // _TASKS))
 
 
-def _product(x, w, geometry, groups, y):
+def _product(x, w, bias, geometry, groups, y):
     kernel, rows, out = w[:, :, 0, 0], x.reshape(*x.shape[:2], -1), y.reshape(*y.shape[:2], -1)
 
     def run(start, stop):
         for b in range(start, stop):
-            out[b] += kernel @ rows[b].astype(w.dtype, copy=False)
+            np.matmul(kernel, rows[b].astype(w.dtype, copy=False), out=out[b])
+            out[b] += bias[:, None]
 
     with one_blas_thread():
         in_blocks(run, len(x), _each(len(x)))
@@ -197,18 +199,28 @@ def _blocks(start, stop, taps, height, width):
             yield b, min(images, stop - b), r, min(rows, height - r)
 
 
-def _columns(x, w, geometry, groups, y):
+def _scratch(start, stop, taps, n_out, height, width, dtype):
+    """Memory of the largest block of a task, for columns and for their outputs: fresh pages cost more than the sums."""
+    size = max((images * rows * width for _, images, _, rows in _blocks(start, stop, taps, height, width)), default=0)
+    return np.empty(taps * size, dtype), np.empty(n_out * size, dtype)
+
+
+def _columns(x, w, bias, geometry, groups, y):
     n_in, n_out = w.shape[1], w.shape[0] // groups
     taps, (height, width) = w[0].size, y.shape[2:]
     kernel = w.reshape(groups, n_out, taps)
 
     def run(start, stop):
+        room, room_out = _scratch(start, stop, taps, n_out, height, width, w.dtype)
         for b, images, r, rows in _blocks(start, stop, taps, height, width):
-            cols = np.empty((taps, images, rows, width), w.dtype)
+            n = images * rows * width
+            cols, out = room[: taps * n].reshape(taps, n), room_out[: n_out * n].reshape(n_out, n)
             for g in range(groups):
-                columns(x, b, g * n_in, n_in, geometry, r, cols)
-                out = (kernel[g] @ cols.reshape(taps, -1)).reshape(n_out, images, rows, width)
-                y[b : b + images, g * n_out : (g + 1) * n_out, r : r + rows] += out.transpose(1, 0, 2, 3)
+                maps = slice(g * n_out, (g + 1) * n_out)
+                columns(x, b, g * n_in, n_in, geometry, r, cols.reshape(taps, images, rows, width))
+                np.matmul(kernel[g], cols, out=out)
+                part = out.reshape(n_out, images, rows, width).transpose(1, 0, 2, 3)
+                np.add(part, bias[maps, None, None], out=y[b : b + images, maps, r : r + rows])
 
     with one_blas_thread():
         in_blocks(run, len(x), _each(len(x)))
@@ -221,16 +233,19 @@ def _columns_back(x, w, geometry, groups, dy, dx):
     sums = np.zeros((-(-len(x) // each), groups, n_out, taps), w.dtype)
 
     def run(start, stop):
+        room, room_out = _scratch(start, stop, taps, n_out, height, width, w.dtype)
         for b, images, r, rows in _blocks(start, stop, taps, height, width):
-            cols = np.empty((taps, images, rows, width), w.dtype)
+            n = images * rows * width
+            cols, part = room[: taps * n].reshape(taps, n), room_out[: n_out * n].reshape(n_out, n)
+            patches = cols.reshape(taps, images, rows, width)
             for g in range(groups):
-                part = dy[b : b + images, g * n_out : (g + 1) * n_out, r : r + rows]
-                part = np.ascontiguousarray(part.transpose(1, 0, 2, 3)).reshape(n_out, -1)
-                columns(x, b, g * n_in, n_in, geometry, r, cols)
-                sums[start // each, g] += part @ cols.reshape(taps, -1).T
+                maps = dy[b : b + images, g * n_out : (g + 1) * n_out, r : r + rows]
+                part.reshape(n_out, images, rows, width)[:] = maps.transpose(1, 0, 2, 3)
+                columns(x, b, g * n_in, n_in, geometry, r, patches)
+                sums[start // each, g] += part @ cols.T
                 if dx is not None:
-                    np.matmul(kernel[g].T, part, out=cols.reshape(taps, -1))
-                    columns_back(cols, b, g * n_in, n_in, geometry, r, dx)
+                    np.matmul(kernel[g].T, part, out=cols)
+                    columns_back(patches, b, g * n_in, n_in, geometry, r, dx)
 
     with one_blas_thread():
         in_blocks(run, len(x), each)

@@ -43,6 +43,15 @@ _GROUPS = {
             "map": "Signal-to-noise ratio over window and time constant.",
         },
     ),
+    "sweep": (
+        "One command over many parameter points: on cores, job arrays or a Dask cluster.",
+        {
+            "plan": "What a sweep asks for, and what is there already.",
+            "run": "Compute what is missing.",
+            "status": "How far it is; failed runs with their errors.",
+            "collect": "All results in one file with named axes.",
+        },
+    ),
     "data": (
         "Data sets: what there is, where it lies, whether it is whole.",
         {
@@ -52,6 +61,7 @@ _GROUPS = {
             "import": "Take files you already have.",
             "verify": "Check the files against their checksums.",
             "path": "Where the files are looked for.",
+            "spikes": "Turn a folder of WAV files into an HDF5 file of spikes.",
         },
     ),
     "results": (
@@ -80,7 +90,12 @@ def _command(group, name):
         from .sims.commands import experiment_command
 
         return experiment_command(name)
-    module = {"theory": "theory.commands", "data": "datasets.commands", "results": "sims.results_commands"}[group]
+    module = {
+        "theory": "theory.commands",
+        "data": "datasets.commands",
+        "results": "sims.results_commands",
+        "sweep": "sims.sweep_commands",
+    }[group]
     return import_module(f".{module}", __package__).COMMANDS[name]
 
 

@@ -20,7 +20,7 @@ _MINUTES = {("s", "min"): 60.0, ("s", "h"): 3600.0}
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))(?:[eE]([-+]?\d+))?\s*([^\d\s]*)\s*$")
 
 
-def param(default, help, unit="1", *, choices=None, option=False, source="", **bounds):
+def param(default, help, unit="1", *, choices=None, option=False, axis=False, source="", **bounds):
     """A field of a parameter dataclass.
 
     Parameters
@@ -35,6 +35,8 @@ def param(default, help, unit="1", *, choices=None, option=False, source="", **b
         The allowed values.
     option : bool
         Give it a command-line option of its own (``n_train`` becomes ``--n-train``).
+    axis : bool
+        The values of a tuple are points that one run covers (an axis of its result), not parts of one setting.
     source : str
         Where the default comes from.
     **bounds : float
@@ -43,6 +45,8 @@ def param(default, help, unit="1", *, choices=None, option=False, source="", **b
     if unknown := set(bounds) - {"low", "high", "above", "below"}:
         raise TypeError(f"unknown bound {sorted(unknown)}")
     meta = {"help": help, "unit": unit, "choices": choices, "option": option, "source": source, **bounds}
+    if axis:
+        meta["axis"] = True
     return field(default=default, metadata=meta)
 
 

@@ -9,7 +9,9 @@ _EVERY = 60.0  # s between log lines
 
 
 def reporter(mode: str = "auto", title: str = ""):
-    """A function ``report(done, note)`` with done in 0..1; mode is auto, bar, log or none."""
+    """A function ``report(done, note)`` with done in 0..1; mode is auto, bar, log, none, or such a function itself."""
+    if callable(mode):
+        return mode
     if mode == "auto":
         mode = "bar" if sys.stderr.isatty() else "log"
     if mode == "none":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 __all__ = ["cpu_model", "git_commit", "provenance", "usable_cores"]
@@ -51,6 +52,7 @@ def provenance(run, started: float, cpu_started: float) -> dict:
     return out | git_commit()
 
 
+@cache
 def cpu_model() -> str:
     """Name of the processor."""
     try:
@@ -62,8 +64,9 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
 def git_commit() -> dict:
-    """Commit and cleanliness of the sources when they are a checkout, otherwise empty."""
+    """Commit and cleanliness of the sources when they are a checkout, otherwise empty; of the process's first run."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return {}

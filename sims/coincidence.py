@@ -43,7 +43,7 @@ class Coincidence:
     fresh_pattern: bool = param(False, "control: a new random pattern at each presentation")
     tau_m: float = param(18e-3, "membrane time constant", "s", above=0, source=_A)
     window: float = param(23e-3, "part of a pattern that the theory's detector uses", "s", above=0, source=_A)
-    threshold: tuple[float, ...] = param((1.1**-1, 1.1**-5), "threshold(s)", above=0, source=_A)
+    threshold: tuple[float, ...] = param((1.1**-1, 1.1**-5), "threshold(s)", above=0, axis=True, source=_A)
     threshold_in: str = param("v_max", "what threshold counts: theory's peak, or weight 1", choices=("v_max", "weight"))
     threshold_jump: float = param(0.0, "rise of the threshold at an output spike, in thresholds", low=0)
     tau_threshold: float = param(80e-3, "decay of that rise", "s", above=0, source=_B)
@@ -54,7 +54,9 @@ class Coincidence:
     rule_parameters: str = param("", "further parameters of the rule, as name=number,name=number")
     a_plus: float = param(0.01, "amplitude of the trace A_plus", low=0, source=_A)
     tau_plus: float = param(20e-3, "decay of the trace", "s", above=0, source=_A)
-    w_out: tuple[float, ...] = param((1.1, 1.1**-7), "loss of each weight at an output spike", low=0, source=_A)
+    w_out: tuple[float, ...] = param(
+        (1.1, 1.1**-7), "loss of each weight at an output spike", low=0, axis=True, source=_A
+    )
     w_out_in: str = param(
         "design",
         "what w_out counts: A_plus exp(-window / tau_plus), A_plus, or weight",

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-__all__ = ["ConfigError", "read_config", "to_toml"]
+__all__ = ["ConfigError", "read_config", "read_table", "to_toml"]
 
 _KEYS = {"command": str, "preset": str, "seed": int, "seeds": int, "parameters": dict}
 _MOST = 10_000_000  # bytes; a config file is small
@@ -26,6 +26,26 @@ def read_config(path: str, name: str) -> dict:
     Raises ConfigError if it is not TOML or JSON (by suffix), is for another command, or has unknown keys.
     """
     label = "standard input" if path == "-" else path
+    found = read_table(path, _KEYS, ignored=("memory_bytes",))
+    if found.get("command", name).split()[-1:] != [name]:
+        raise ConfigError(f"{label} is for `firstspike {found['command']}`, not for {name}")
+    for key, value in found.get("parameters", {}).items():
+        kinds = (str, int, float, list)
+        if (
+            not (value is None or isinstance(value, kinds))
+            or isinstance(value, list)
+            and not all(isinstance(v, (str, int, float)) for v in value)
+        ):
+            raise ConfigError(f"{label}: parameters.{key} must be a number, text, or a list of these, got {value!r}")
+    return found
+
+
+def read_table(path: str, keys: dict, ignored=()) -> dict:
+    """A TOML or JSON file (by suffix; ``-`` = JSON from standard input) with these keys of these types.
+
+    Raises ConfigError.
+    """
+    label = "standard input" if path == "-" else path
     kind = "JSON" if path == "-" or path.endswith(".json") else "TOML"
     try:
         text = sys.stdin.read(_MOST) if path == "-" else _text(Path(path))
@@ -37,24 +57,14 @@ def read_config(path: str, name: str) -> dict:
     if not isinstance(found, dict):
         raise ConfigError(f"{label}: a table of keys is expected, got {type(found).__name__}")
     for key, value in found.items():
-        if key == "memory_bytes":
+        if key in ignored:
             continue
-        if key not in _KEYS:
-            raise ConfigError(f"{label}: unknown key {key!r}; there are {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]) or isinstance(value, bool):
-            raise ConfigError(f"{label}: {key} must be of type {_KEYS[key].__name__}, got {value!r}")
-    if found.get("command", name).split()[-1:] != [name]:
-        raise ConfigError(f"{label} is for `firstspike {found['command']}`, not for {name}")
+        if key not in keys:
+            raise ConfigError(f"{label}: unknown key {key!r}; there are {', '.join(keys)}")
+        if not isinstance(value, keys[key]) or isinstance(value, bool):
+            raise ConfigError(f"{label}: {key} must be of type {keys[key].__name__}, got {value!r}")
     if not 1 <= found.get("seeds", 1) < 2**31 or not 0 <= found.get("seed", 0) < 2**63:
         raise ConfigError(f"{label}: seed must be >= 0 and < 2**63, seeds >= 1 and < 2**31")
-    for key, value in found.get("parameters", {}).items():
-        kinds = (str, int, float, list)
-        if (
-            not (value is None or isinstance(value, kinds))
-            or isinstance(value, list)
-            and not all(isinstance(v, (str, int, float)) for v in value)
-        ):
-            raise ConfigError(f"{label}: parameters.{key} must be a number, text, or a list of these, got {value!r}")
     return found
 
 

@@ -20,6 +20,7 @@ EXPERIMENTS = {
     "coincidence": ("sim", "coincidence", "One neuron learns repeating spike patterns by STDP, beside the theory."),
     "digits": ("train", "digits", "A convolutional STDP network learns handwritten digits, read out by a linear SVM."),
     "digits-rstdp": ("train", "digits_rstdp", "A deep one-spike network learns to name digits by reward alone."),
+    "delays": ("train", "delays", "A spiking network learns its delays, beside fixed random delays and none."),
     "sdnn": ("train", "sdnn", "The published deep STDP network on all of MNIST, read out by a linear SVM."),
 }
 

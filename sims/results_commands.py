@@ -37,7 +37,7 @@ def show(file, as_json):  # noqa: D103
     result = _finished(file)
     name = result.parameters.get("experiment")
     measured = expected = None
-    if name in EXPERIMENTS:
+    if name in EXPERIMENTS and result.kind != "sweep":
         module = load(name)
         measured, expected = module.summary(result), module.expected(parameters_of(result))
     arrays = {
@@ -78,7 +78,14 @@ def plot(file, name, out):  # noqa: D103
     from .experiments import load
 
     result = _finished(file)
-    module = load(result.parameters["experiment"])
+    if result.kind == "sweep":
+        from types import SimpleNamespace
+
+        from .figures import sweep as drawn
+
+        module = SimpleNamespace(FIGURES=drawn.quantities(result), figure=drawn.figure)
+    else:
+        module = load(result.parameters["experiment"])
     if name == "list":
         click.echo("\n".join(module.FIGURES))
         return

@@ -12,7 +12,7 @@ import click
 from ..runtime import params as parameters
 from .params import Detector, Map, Noise, Patterns
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "COMPUTED"]
 
 _MILLI = {"s": 1e3}
 
@@ -54,8 +54,9 @@ def _table(rows):
     return "\n".join(f"{n:<{wide[0]}}  {v:>{wide[1]}} {u:<{wide[2]}}  {t}".rstrip() for n, v, u, t in cells)
 
 
-def _command(name, default, text, compute, draw, example):
-    """A command of the group: `compute(params)` gives the rows, `draw(params)` the figure."""
+def _command(name, text, draw, example):
+    """A command of the group; `draw(params)` gives the figure."""
+    default, compute = COMPUTED[name]
 
     def callback(settings, figure, as_json, dry_run):
         chosen = parameters.update(default, _settings(settings))
@@ -228,49 +229,47 @@ def _draw_map(p):
     return figure_t2(p.n_afferents, (p.rate,), (p.jitter,), p.n_patterns, ranges, min(p.n_points, 400))
 
 
+#: command -> (default parameters, function of parameters that gives (name, value, unit, explanation) rows)
+COMPUTED = {
+    "snr": (Detector(), _snr),
+    "optimum": (Patterns(), _optimum),
+    "noise": (Noise(), _noise),
+    "firing": (Noise(), _firing),
+    "map": (Map(), _map),
+}
 COMMANDS: dict[str, click.Command] = {
     "snr": _command(
         "snr",
-        Detector(),
         "Signal-to-noise ratio of a coincidence detector.\n\nThe detector has a synapse with every afferent that fires "
         "in the window of a pattern. --figure draws its potential.",
-        _snr,
         _draw_snr,
         "--set n_patterns=5 --set window=11ms --set tau_m=8.9ms",
     ),
     "optimum": _command(
         "optimum",
-        Patterns(),
         "Best window and time constant.\n\n--figure draws them over rate and jitter for one pattern, over the number "
         "of patterns for several.",
-        _optimum,
         _draw_optimum,
         "--set n_patterns=5 --set jitter=3.2ms",
     ),
     "noise": _command(
         "noise",
-        Noise(),
         "Distribution of the potential under random input.\n\nDensity and tail at a threshold, exact and approximate; "
         "--figure draws the tail.",
-        _noise,
         _draw_noise,
         "--set a=40 --set threshold=60",
     ),
     "firing": _command(
         "firing",
-        Noise(),
         "False alarms and firing rate under random input.\n\nExact rates at a threshold beside the diffusion "
         "approximation; --figure draws them.",
-        _firing,
         _draw_noise,
         "--set a=40 --set threshold=60",
     ),
     "map": _command(
         "map",
-        Map(),
         "Signal-to-noise ratio over window and time constant.\n\nPrints the best point of the map and the optimum; "
         "--figure draws the map.",
-        _map,
         _draw_map,
         "--set rate=10Hz --set jitter=1ms --figure map.png",
     ),

@@ -76,7 +76,7 @@ def test_two_optimisers_share_the_parameters():
     optimisers.adam(params, gradients, weights, 0.01, decay=0.1, facts=facts, names=["w", "frozen"])
     assert (params["position"] == before["position"]).all() and set(weights) == {"w:m", "w:v", "w:t"}
     optimisers.adam(params, gradients, places, 0.1, decay=0.1, facts=facts, names=["position"])
-    assert (params["frozen"] == before["frozen"]).all() and set(places) == {f"position/{k}" for k in "mvt"}
+    assert (params["frozen"] == before["frozen"]).all() and set(places) == {f"position:{k}" for k in "mvt"}
     np.testing.assert_allclose(params["w"], naive.run("adam", before["w"], [S(3, 0.9)], 0.01, 0.1), rtol=1e-12)
     expected = naive.run("adam", before["position"], [S(3, 0.9)], 0.1, 0.0, clamp=(-0.1, 0.1))
     np.testing.assert_allclose(params["position"], expected, rtol=1e-12)

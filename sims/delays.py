@@ -1,0 +1,341 @@
+"""A spiking network learns when its spikes should arrive: learned delays beside fixed random ones and none.
+
+What is measured on the test part: accuracy of the network as it learnt (soft: each synapse spread over neighbouring
+steps), with rounded delays, and after a refit of the weights around the rounded delays; spikes; additions by synapses.
+Nothing is chosen on the test part: the last pass counts.
+
+A network without delays gets twice the hidden neurons, so that it has as many parameters as one with learned delays.
+
+References: Hammouamri, Khalfaoui-Hassani & Masquelier (2023) arXiv:2306.17670 (ICLR 2024).
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar
+
+from ..plasticity.learners.delays_params import DelaysParams
+from ..runtime.params import param
+
+__all__ = [
+    "FIGURES",
+    "PRESETS",
+    "Delays",
+    "expected",
+    "figure",
+    "inputs",
+    "memory",
+    "preset_for",
+    "simulate",
+    "summary",
+]
+
+TITLE = "Learned delays: a spiking network that learns when its spikes arrive"
+REFERENCES = "arXiv:2306.17670"
+FIGURES = ("overview", "delays", "arrivals", "learning", "confusion")
+KINDS = ("none", "fixed", "learned")
+STAGES = ("soft", "rounded", "refit")
+NAMES = ("rst-a", "rst-b", "synthetic", "fsdd", "speech_commands", "shd", "ssc", "gsc")
+
+
+@dataclass
+class Delays(DelaysParams):
+    """The network's parameters and the data. The first weights come from the run's seeds."""
+
+    random_state: ClassVar[int] = 0  # not a parameter here
+
+    delays: str = param(  # type: ignore[assignment]
+        "learned",
+        "none = all inputs at once; fixed = random ones stay; all = each of the three",
+        choices=(*KINDS, "all"),
+        option=True,
+    )
+    data: str = param("rst-a", f"{', '.join(NAMES)}, or a spike file in the layout of SHD", option=True)
+    n_train: int | None = param(None, "training samples (the first ones); none = all", low=2, option=True)
+    n_test: int | None = param(None, "test samples (the first ones); none = all", low=1, option=True)
+    held_out: tuple[str, ...] = param((), "speakers that make up the test part; empty = the usual test part")
+    task_seed: int = param(1, "seed of a synthetic task and its samples", low=0)
+    matched: bool = param(True, "without delays: twice the hidden neurons, so as many parameters")
+
+    MAY_BE_EMPTY = (*DelaysParams.MAY_BE_EMPTY, "held_out")
+
+    def validate(self):
+        """Rules across fields; ValueError says which one is broken."""
+        super().validate()
+        if self.data not in NAMES and not Path(self.data).exists():
+            raise ValueError(f"data must be one of {', '.join(NAMES)}, or a file that exists; got {self.data!r}")
+
+
+_TIMING = {"hidden": (16,), "batch_size": 64, "dropout": 0.0, "n_train": 2000, "n_test": 1000}
+_SPOKEN = {"batch_size": 64, "rate": 2e-3, "dropout": 0.0}
+_WORDS = {"max_delay": 31, "tau": 15e-3, "dropout": 0.25, "batch_size": 128, "hidden": (512, 512)}
+
+PRESETS = {
+    "rst-a": Delays(**_TIMING, max_delay=33, rate=3e-3, epochs=12, refit_epochs=6),
+    "rst-b": Delays(**_TIMING, data="rst-b", max_delay=17, rate=2e-3, epochs=10, refit_epochs=5),
+    "fsdd": Delays(**_SPOKEN, data="fsdd", hidden=(64,), epochs=30, refit_epochs=10),
+    "speech_commands": Delays(
+        **(_SPOKEN | {"dropout": 0.25}), data="speech_commands", hidden=(128,), max_delay=31, tau=15e-3, epochs=40
+    ),
+    "shd": Delays(data="shd"),
+    "ssc": Delays(**_WORDS, data="ssc", epochs=60),
+    "gsc": Delays(**_WORDS, data="gsc", epochs=100),
+}
+
+#: published test accuracies (rounded delays; best pass on the test part for shd)
+_PUBLISHED = {"shd": 0.9507, "ssc": 0.7977, "gsc": 0.9491}
+
+
+def preset_for(settings: dict) -> str:
+    """The preset of a data set, if a setting names one that has a preset of its own."""
+    data = settings.get("data")
+    return data if data in PRESETS else "rst-a"
+
+
+def kinds_of(params: Delays) -> tuple[str, ...]:
+    """What is trained: one kind of delays, or all three."""
+    return KINDS if params.delays == "all" else (params.delays,)
+
+
+def network(params: Delays, kind: str, **changes):
+    """An unfitted DelaySNN of this kind of delays, with `changes`, such as ``random_state``."""
+    from ..plasticity.learners.delays import DelaySNN
+
+    values = {f.name: getattr(params, f.name) for f in fields(DelaysParams) if f.name != "random_state"}
+    values["delays"] = kind
+    if kind == "none" and params.matched:
+        values["hidden"] = tuple(2 * n for n in params.hidden)
+    return DelaySNN(**(values | changes))
+
+
+def inputs(params: Delays) -> dict:
+    """Digest of a file of the user's own, to be kept in the result."""
+    from .digits import inputs as files
+
+    return files(params) if params.data not in NAMES else {}
+
+
+def memory(params: Delays, n_seeds: int) -> int:
+    """Bytes that a run needs, roughly: potentials, spikes and gradients of one batch, and the kernels."""
+    widths = (140, *params.hidden, 35)
+    steps = 100 + len(widths) * params.max_delay // 2
+    activity = params.batch_size * steps * sum(widths) * 24
+    kernels = sum(a * b for a, b in zip(widths, widths[1:], strict=False)) * params.max_delay * params.copies * 16
+    return int(activity + kernels + n_seeds * sum(widths) ** 2 * 32)
+
+
+def simulate(params: Delays, run):
+    """Train and score over kinds of delays and the seeds of `run`; a Result."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        return _simulate(params, run)
+    finally:
+        numba.set_num_threads(before)
+
+
+def _simulate(params, run):
+    from ..runtime.results import Result
+
+    data = load_samples(params)
+    kept = dict(run.restored or {})
+    kinds = kinds_of(params)
+    jobs = [(kind, i) for kind in kinds for i in range(len(run.seeds))]
+    nets = {}
+    for n, job in enumerate(jobs):
+        nets[job] = _train_one(params, data, run, kept, job, n, len(jobs))
+    result = Result("training", TITLE, REFERENCES)
+    _add_scores(result, kept, kinds, run.seeds, data)
+    for kind in kinds:
+        _add_networks(result, kind, [nets[kind, i] for i in range(len(run.seeds))], kept, data)
+    result.provenance = {"train_seconds": sum(float(kept[f"{k}.{i}.seconds"]) for k, i in jobs)}
+    return result
+
+
+def _train_one(params, data, run, kept, job, n, n_jobs):
+    """Fit and test one network; what is found goes into `kept`."""
+    import time
+
+    import numpy as np
+
+    kind, i = job
+    at, latest = f"{kind}.{i}.", []
+    head = at + "net."
+    label = f"{kind} delays, seed {run.seeds[i]}: " if n_jobs > 1 else ""
+
+    def named():
+        return {head + name: value for name, value in latest[-1]().items()} if latest else {}
+
+    started, before = time.perf_counter(), float(kept.get(at + "seconds", 0.0))
+
+    def progress(fraction, note, snapshot):
+        latest[:] = [snapshot]
+        kept[at + "seconds"] = np.array(before + time.perf_counter() - started)
+        run.tick(lambda: kept | named(), (n + 0.97 * fraction) / n_jobs, label + note)
+
+    state = {k.removeprefix(head): v for k, v in kept.items() if k.startswith(head)}
+    net = network(params, kind, random_state=run.seeds[i])
+    net.fit(data.train_X, data.train_y, progress=progress, resume=state or None)
+    kept.update(named())
+    kept[at + "seconds"] = np.array(before + time.perf_counter() - started)
+    latest.clear()
+    if at + "confusion" not in kept:
+        from .measures.confusion import confusion
+
+        for stage in STAGES:
+            said = net.predict(data.test_X, _stage_of(net, stage))
+            kept[at + stage] = np.array((said == data.test_y).mean())
+        kept[at + "confusion"] = confusion(data.test_y, said, len(data.names))
+        kept |= {at + key: np.array(value) for key, value in _cost(net, data.test_X[:_PROBE]).items()}
+        run.tick(lambda: kept, (n + 1) / n_jobs, f"{label}test accuracy {float(kept[at + 'refit']):.1%}")
+    return net
+
+
+_PROBE = 200  # test samples whose spikes are counted
+
+
+def _stage_of(net, stage):
+    """Without learned delays, or without a refit, an earlier stage is the last one."""
+    if net.delays != "learned":
+        return "soft"
+    return "rounded" if stage == "refit" and net.refit_ is None else stage
+
+
+def _cost(net, X):
+    """Hidden spikes a neuron and second, and additions by synapses, of one sample (the last network there is)."""
+    activity = net.activity(X, _stage_of(net, "refit"))
+    hidden = [a for name, a in activity.items() if name.endswith(".spike")]
+    seconds = hidden[0].shape[1] * net.dt if hidden else 1.0
+    rate = sum(a.sum() for a in hidden) / (len(X) * seconds * max(1, sum(a.shape[2] for a in hidden)))
+    sources = [X, *hidden]
+    targets = [*(a.shape[2] for a in hidden), len(net.classes_)]
+    events = [(a != 0).sum() / len(X) for a in sources]
+    return {"rate": rate, "synops": sum(e * o * net.copies for e, o in zip(events, targets, strict=True))}
+
+
+def load_samples(params: Delays):
+    """Both parts of the data: `train_X`, `train_y`, `test_X`, `test_y`, `names` of the classes."""
+    from types import SimpleNamespace
+
+    if params.data in ("synthetic", "rst-a", "rst-b"):
+        from ..datasets import timing
+
+        task = timing.SETTINGS[params.data[-1] if params.data != "synthetic" else "a"]
+        sizes = {"train": params.n_train or 2000, "test": params.n_test or 1000}
+        parts = [timing.relative_timing(n, part, task, params.task_seed) for part, n in sizes.items()]
+        names = [str(k) for k in range(task.n_classes)]
+    else:
+        from ..datasets import load_spoken
+
+        speakers = {"test_speakers": params.held_out}
+        spoken = [
+            load_spoken(params.data, part, n=n, **speakers)
+            for part, n in (("train", params.n_train), ("test", params.n_test))
+        ]
+        if abs(spoken[0].bin_s - params.dt) > 1e-9:
+            raise ValueError(f"dt must be {spoken[0].bin_s} s, the step of {params.data}, got {params.dt}")
+        parts = [(s.x, s.y) for s in spoken]
+        names = [str(name) for name in spoken[0].class_names] or [str(k) for k in range(int(spoken[0].y.max()) + 1)]
+    (train_X, train_y), (test_X, test_y) = parts
+    return SimpleNamespace(train_X=train_X, train_y=train_y, test_X=test_X, test_y=test_y, names=names)
+
+
+def _add_scores(result, kept, kinds, seeds, data):
+    import numpy as np
+
+    def of(name):
+        return np.array([[kept[f"{kind}.{i}.{name}"] for i in range(len(seeds))] for kind in kinds])
+
+    result.add("seed", np.array(seeds, np.int64), ("seed",), "1", "seed of the run")
+    result.add("kind", np.array(kinds), ("kind",), "1", "kind of delays")
+    dims = ("kind", "seed")
+    texts = ("of the network as it learnt", "with rounded delays", "after the refit with rounded delays")
+    for stage, text in zip(STAGES, texts, strict=True):
+        result.add(f"accuracy_{stage}", of(stage), dims, "1", f"fraction of test samples classified correctly {text}")
+    result.add("train_seconds", of("seconds"), dims, "s", "wall time of the training")
+    result.add("rate", of("rate"), dims, "Hz", "hidden spikes a neuron and second, first test samples")
+    result.add("synops", of("synops"), dims, "1", "additions by synapses, mean of the first test samples")
+    result.add("class_name", np.array(data.names), ("true_class",), "1", "name of each class")
+    dims = (*dims, "true_class", "predicted_class")
+    result.add("confusion", of("confusion"), dims, "1", "test samples, last network; last column: no answer")
+    result.add("n_test", np.array(len(data.test_y)), (), "1", "test samples")
+    result.add("n_train", np.array(len(data.train_y)), (), "1", "training samples")
+
+
+def _add_networks(result, kind, nets, kept, data):
+    """Weights and delays of each layer before learning, after it and after the refit; learning curves."""
+    import numpy as np
+
+    history = np.array([net.history_ for net in nets])
+    for column, (name, unit, text) in enumerate(
+        (("loss", "1", "training loss"), ("right", "1", "share of training samples right"), ("width", "1", "width S"))
+    ):
+        result.add(f"{kind}.{name}", history[:, :, column], ("seed", f"{kind}.pass"), unit, f"{text}, during each pass")
+    result.add(
+        f"{kind}.passes_soft", np.array(nets[0]._passes(nets[0]._params())[0]), (), "1", "passes before the refit"
+    )
+    for stage in ("first", *STAGES):
+        if stage != "first" and any(getattr(net, f"{stage}_") is None for net in nets):
+            continue
+        if kind != "learned" and stage in ("rounded", "refit"):
+            continue
+        for layer in range(len(nets[0].hidden) + 1):
+            at = f"{kind}.{stage}.layer{layer + 1}"
+            dims = ("seed", f"{kind}.out{layer + 1}", f"{kind}.in{layer + 1}", "copy")
+            weights = np.array([getattr(net, f"{stage}_")[f"layer{layer + 1}.weight"] for net in nets])
+            result.add(f"{at}.weight", weights, dims, "1", f"synaptic weights of layer {layer + 1}")
+            if kind != "none":
+                delays = np.array([net.synapse_delays(stage)[layer] for net in nets])
+                result.add(f"{at}.delay", delays, dims, "s", f"delays of layer {layer + 1}")
+            if stage != "first" and layer < len(nets[0].hidden):
+                for key in ("scale", "shift", "mean", "var"):
+                    values = np.array([getattr(net, f"{stage}_")[f"layer{layer + 1}.norm.{key}"] for net in nets])
+                    result.add(f"{at}.norm.{key}", values, dims[:2], "1", f"batch norm of layer {layer + 1}: {key}")
+
+
+def expected(params: Delays) -> dict[str, float]:
+    """Published accuracies of the published networks (empty for anything else)."""
+    for name, accuracy in _PUBLISHED.items():
+        if params == PRESETS[name]:
+            return {"accuracy_rounded": accuracy}
+    return {}
+
+
+def summary(result) -> dict:
+    """Measured numbers: means over seeds of the kind asked for (of learned delays, if all were), then of each kind."""
+    import numpy as np
+
+    from .measures.confusion import standard_error
+
+    kinds = [str(k) for k in result["kind"]]
+    main = len(kinds) - 1
+    out = {f"accuracy_{s}": float(result[f"accuracy_{s}"][main].mean()) for s in STAGES}
+    out["accuracy_per_seed"] = result["accuracy_soft"][main].tolist()
+    if len(kinds) == 1:
+        out |= {f"{s}_per_seed": result[f"accuracy_{s}"][main].tolist() for s in STAGES[1:]}
+    n = int(result["n_test"])
+    out["standard_error"] = float(standard_error(out["accuracy_soft"], n))
+    out |= {"chance": 1 / len(result["class_name"]), "n_train": int(result["n_train"]), "n_test": n}
+    n_seeds = result["seed"].size
+    if len(kinds) > 1:
+        for k, kind in enumerate(kinds):
+            row = {s: float(result[f"accuracy_{s}"][k].mean()) for s in (STAGES if kind == "learned" else STAGES[:1])}
+            if n_seeds > 1:
+                row["std_over_seeds"] = float(np.std(result["accuracy_soft"][k], ddof=1))
+            out[f"{kind}_delays"] = row
+    elif n_seeds > 1:
+        out["std_over_seeds"] = float(np.std(result["accuracy_soft"][main], ddof=1))
+    out["train_seconds"] = float(result["train_seconds"].sum())
+    out |= {"hidden_rate": float(result["rate"][main].mean()), "synops": float(result["synops"][main].mean())}
+    return out
+
+
+def figure(result, name=None):
+    """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
+    from .figures import delays as figures
+
+    name = name or FIGURES[0]
+    if name not in FIGURES:
+        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
+    return getattr(figures, name)(result)

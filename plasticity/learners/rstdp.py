@@ -25,7 +25,9 @@ __all__ = ["RSTDP"]
 
 _SLICE = 2000  # images between two reports of progress
 _CHUNK = 500  # of the forward pass
-_STALE = 150  # potentials summed an image beyond which all are computed anew (as matrix products) before the next pass
+_STALE = (
+    0.25  # of the potentials summed one by one, beyond which all are computed anew (as matrix products) before a pass
+)
 
 
 def _moves(shift):
@@ -202,7 +204,7 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
                 right = hits.mean()
                 note = f"pass {epoch + 1} of {p.epochs}, {right:.1%} of the last {len(part)} right"
                 report(share + (1 - share) * done, note, lambda: frozen | {k: v.copy() for k, v in at.items()})
-            if scores is not None and sums > _STALE and at["at.epoch"] < p.epochs:
+            if scores is not None and sums > _STALE * scores.potentials[0].size and at["at.epoch"] < p.epochs:
                 scores = rescore(scores, weights)
         self.weights_, self.history_ = weights, at["at.history"]
         right = wins[np.arange(n_maps), classes]

@@ -80,8 +80,8 @@ def _score(masks, w, window, out):
         out[:, q] = total
 
 
-def _potentials(masks, w, window):
-    out = np.empty((len(masks), window.rows * window.columns, len(w)), np.float32)
+def _potentials(masks, w, window, out=None):
+    out = np.empty((len(masks), window.rows * window.columns, len(w)), np.float32) if out is None else out
     with one_blas_thread():
         in_blocks(lambda a, b: _score(masks[a:b], w, window, out[a:b]), len(masks), _BLOCK)
     return out
@@ -97,9 +97,9 @@ def score(times, weights, n_steps, padding=0):
 
 
 def rescore(scores, weights):
-    """The same images under other weights (F, C, KH, KW)."""
+    """The same images under other weights (F, C, KH, KW), in the memory of `scores`, which is used up."""
     w = _inner(weights)
-    return scores._replace(weights=w, potentials=_potentials(scores.masks, w, scores.window))
+    return scores._replace(weights=w, potentials=_potentials(scores.masks, w, scores.window, scores.potentials))
 
 
 def _bounds(w, w0, n_channels, window):

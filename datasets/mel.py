@@ -96,10 +96,21 @@ def _hann(n):
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
 
 
+def n_frames(n: int, mel: Mel = SPOKEN) -> int:
+    """Frames of n samples at the rate of `mel`.
+
+    Examples
+    --------
+    >>> n_frames(8000), n_frames(100), n_frames(8000, KEYWORDS)
+    (97, 1, 101)
+    """
+    return n // mel.hop + 1 if mel.centred else max(0, n - mel.n_fft) // mel.hop + 1
+
+
 def band_power(x, mel: Mel = SPOKEN):
     """Power in each band and frame, float64 (F, n_bands), of samples x (n,) at the rate of `mel`.
 
-    F = floor((n - n_fft) / hop) + 1 (n < n_fft: 1), or floor(n / hop) + 1 centred.
+    F = floor((n - n_fft) / hop) + 1 (n < n_fft: 1), or floor(n / hop) + 1 centred (:func:`n_frames`).
     """
     x = np.asarray(x, np.float64)
     if x.ndim != 1 or not x.size:
@@ -149,7 +160,7 @@ def onsets(v, levels):
 
     Examples
     --------
-    >>> onsets(np.array([[0.0, 0.5], [0.8, 0.5], [0.4, 0.2], [0.5, 0.9]]), (0.45, 0.7)).tolist()
+    >>> onsets(np.array([[0.0, 0.5], [0.7, 0.5], [0.4, 0.2], [0.5, 0.9]]), (0.45, 0.7)).tolist()
     [[0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 0, 1]]
     """
     if not levels or min(levels) <= 0:

@@ -59,7 +59,7 @@ def command_part(name: str) -> str:
 
     Examples
     --------
-    >>> command_part("bed/0c40e715_nohash_0.wav"), command_part("bed/fe1916ba_nohash_1.wav")
+    >>> command_part("bed/0c40e715_nohash_0.wav"), command_part("bed/62581901_nohash_0.wav")
     ('test', 'train')
     """
     speaker = re.sub(r"_nohash_.*$", "", PurePosixPath(name).name)

@@ -20,7 +20,7 @@ from .archives import each_file
 from .audio import fit_length, read_wav
 from .catalog import DataError, MissingData
 from .events import bin_events, take
-from .mel import KEYWORDS, KEYWORDS_REFERENCE, SPOKEN, Mel, levels_of, log_mel, onsets
+from .mel import KEYWORDS, KEYWORDS_REFERENCE, SPOKEN, Mel, levels_of, log_mel, n_frames, onsets
 from .recordings import PARTS, list_recordings, split_by_speaker
 from .shd import open_events
 from .spoken_store import find_recordings
@@ -154,23 +154,32 @@ def code_recordings(found, index, mel: Mel = SPOKEN, n_steps=None, seconds=None,
     DataError
         With the name of the file.
     """
+    if n_steps is None and seconds is not None:
+        n_steps = n_frames(round(seconds * mel.rate), mel)
+    channels, kind = (mel.n_bands, np.float32) if frames else (mel.n_units, np.uint8)
+    coded = [None] * len(index)
 
-    def code(x, rate):
-        sound = x if seconds is None else fit_length(x, round(seconds * rate))
-        return log_mel(sound, rate, mel, None) if frames else onsets(levels_of(sound, rate, mel), mel.levels)
+    def code(sound, rate, k):
+        sound = sound if seconds is None else fit_length(sound, round(seconds * rate))
+        c = log_mel(sound, rate, mel, None) if frames else onsets(levels_of(sound, rate, mel), mel.levels)
+        if n_steps is None:
+            coded[k] = c
+        else:
+            x[k, : len(c)] = c[:n_steps]
+        return len(c)
 
-    coded = map_recordings(code, found, index, report)
-    lengths = np.array([len(c) for c in coded], np.int64)
-    steps = int(lengths.max()) if n_steps is None else n_steps
-    x = np.full((len(index), steps, mel.n_bands if frames else mel.n_units), -100 if frames else 0, coded[0].dtype)
-    for k, c in enumerate(coded):
-        x[k, : len(c)] = c[:steps]
+    x = np.full((len(index), n_steps or 0, channels), -100 if frames else 0, kind)
+    lengths = np.array(map_recordings(code, found, index, report), np.int64)
+    if n_steps is None:
+        x = np.full((len(index), int(lengths.max()), channels), -100 if frames else 0, kind)
+        for k, c in enumerate(coded):
+            x[k, : len(c)] = c
     labels, groups = found.labels[index], found.groups[index]
     return Spoken(x, labels, groups, found.class_names, found.group_names, lengths, mel.bin_s)
 
 
 def map_recordings(function, found, index, report=None) -> list:
-    """``function(x, rate)`` of the recordings `index` of `found`, on several threads; arguments as above.
+    """``function(x, rate, k)`` of the recordings index[k] of `found`, on several threads; arguments as above.
 
     Few recordings are in memory at a time. A ValueError of the function becomes a DataError with the file's name.
     """
@@ -185,7 +194,7 @@ def map_recordings(function, found, index, report=None) -> list:
     def work(start, stop):
         for k, name, x, rate in waiting[start:stop]:
             try:
-                out[k] = function(x, rate)
+                out[k] = function(x, rate, k)
             except ValueError as error:
                 raise DataError(f"{found.place}: {name}: {error}") from None
 

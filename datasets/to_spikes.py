@@ -80,7 +80,7 @@ def record_events(place, mel: Mel = SPOKEN, classes=None, part="all", skip_silen
     if not len(index):
         raise DataError(f"{place} has no recordings in the part {part!r}")
 
-    def spikes(x, rate):
+    def spikes(x, rate, _):
         return np.argwhere(onsets(levels_of(x, rate, mel), mel.levels)).astype(np.int32)
 
     tell = None if report is None else lambda done: report(done, len(index))

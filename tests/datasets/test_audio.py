@@ -127,7 +127,7 @@ def test_bands_and_onsets_equal_plain_loops(settings, n):
 
 def test_number_of_frames():
     for n, count in ((1, 1), (255, 1), (256, 1), (335, 1), (336, 2), (3508, 41)):
-        assert len(mel.band_power(np.ones(n))) == count
+        assert len(mel.band_power(np.ones(n))) == mel.n_frames(n) == count
     assert mel.log_mel(np.ones(500), 16000).shape == (101, 140)
     assert mel.log_mel(np.ones(50000), 16000).shape == (101, 140)
 
@@ -186,3 +186,9 @@ def test_each_file(tmp_path, packed):
         list(archives.each_file(place, lambda name: True, max_bytes=1000))
     with pytest.raises(MissingData, match="does not exist"):
         list(archives.each_file(tmp_path / "nowhere", lambda name: True))
+
+
+@pytest.mark.parametrize("settings", SMALL, ids=["plain", "centred", "odd"])
+def test_frames_are_counted_before_they_are_made(settings):
+    for n in range(17, 140):
+        assert mel.n_frames(n, settings) == len(mel.band_power(np.ones(n), settings))

@@ -286,3 +286,13 @@ def test_real_commands(data_root):
     assert [command_part(name) for name in found.names] == found.parts.tolist()  # lists and rule agree
     frames = load_spoken(mini, "test", classes=("yes", "no"))
     assert frames.class_names == ("yes", "no") and frames.x.shape[2] == 80
+
+
+def test_longest_recording_gives_the_steps(digits):
+    found = list_recordings(digits)
+    (digits / "recordings" / found.names[3].rpartition("/")[2]).write_bytes(sound(3, 2600))
+    free = code_recordings(found, [5, 3])
+    assert free.x.shape == (2, 30, 80) and free.lengths.tolist() == [16, 30] and not free.x[0, 16:].any()
+    np.testing.assert_array_equal(code_recordings(found, [5, 3], n_steps=20).x, free.x[:, :20])
+    frames = code_recordings(found, [5, 3], Mel(), frames=True)
+    assert frames.x.shape == (2, 30, 40) and (frames.x[0, 16:] == -100).all() and frames.x.dtype == np.float32

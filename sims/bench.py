@@ -18,6 +18,9 @@ WORKLOADS = {
     "w2a": ("bench_waves", "w2a", "three-layer latency network: inference, images to classes"),
     "w2b": ("bench_waves", "w2b", "three-layer latency network: learning, each layer"),
     "w2c": ("bench_waves", "w2c", "two-layer latency network: inference and learning of layers 1 and 2"),
+    "w4a": ("bench_delays", "w4a", "layers with delays: forward passes"),
+    "w4b": ("bench_delays", "w4b", "layers with delays: forward and backward passes of three layers"),
+    "w4c": ("bench_delays", "w4c", "layers with delays: inference with whole delays"),
     "w6": ("bench_theory", "w6", "map of the signal-to-noise ratio over a million points"),
 }
 

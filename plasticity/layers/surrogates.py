@@ -194,28 +194,20 @@ SURROGATES = {
 SURROGATES["triangle"] = SURROGATES["piecewise_quadratic"]
 
 
-def check_surrogate(surrogate, slope=None):
-    """The :class:`Surrogate` of a name or a Surrogate, with slopes `slope` (a number or one for each) if given.
+def check_surrogate(surrogate):
+    """The :class:`Surrogate` meant by a name, by a name and slopes, ``("atan", 5.0)``, or by a Surrogate itself.
 
     Raises
     ------
     ValueError
         If the name is none of SURROGATES, or the number of slopes or their values do not fit.
     """
-    if isinstance(surrogate, str):
-        if surrogate not in SURROGATES:
-            raise ValueError(f"surrogate must be one of {', '.join(SURROGATES)}, got {surrogate!r}")
-        surrogate = SURROGATES[surrogate]
-    elif not isinstance(surrogate, Surrogate):
-        raise ValueError(f"surrogate must be a name or a Surrogate, got {surrogate!r}")
-    if slope is None:
+    if isinstance(surrogate, Surrogate):
         return surrogate
-    try:
-        slopes = tuple(float(s) for s in slope)
-    except TypeError:
-        slopes = (float(slope), *surrogate.slopes[1:])
-    if len(slopes) != len(surrogate.slopes):
-        raise ValueError(f"slope must be one number or {len(surrogate.slopes)}, got {slope}")
-    if not all(0.0 < s < float("inf") for s in slopes):
-        raise ValueError(f"slope must be > 0, got {slope}")
-    return surrogate._replace(slopes=slopes)
+    name, *slopes = (surrogate,) if isinstance(surrogate, str) else surrogate
+    if name not in SURROGATES:
+        raise ValueError(f"surrogate must be a Surrogate or one of {', '.join(SURROGATES)}, got {name!r}")
+    found = SURROGATES[name]
+    if len(slopes) > len(found.slopes) or not all(0 < s < float("inf") for s in slopes):
+        raise ValueError(f"surrogate {name} takes up to {len(found.slopes)} slopes > 0, got {slopes}")
+    return found._replace(slopes=(*map(float, slopes), *found.slopes[len(slopes) :]))

@@ -73,23 +73,24 @@ def test_far_from_threshold(name):
 
 
 def test_choice():
-    assert check_surrogate("atan", 5).slopes == (5.0,)
-    assert check_surrogate("squarewave_fourier", 4).slopes == (4.0, 2.0)
-    assert check_surrogate("squarewave_fourier", (4, 3)).slopes == (4.0, 3.0)
+    assert check_surrogate("atan").slopes == (2.0,)
+    assert check_surrogate(("atan", 5)).slopes == (5.0,)
+    assert check_surrogate(("squarewave_fourier", 4)).slopes == (4.0, 2.0)
+    assert check_surrogate(("squarewave_fourier", 4, 3)).slopes == (4.0, 3.0)
     own = Surrogate(min, max, (1.0,))
     assert check_surrogate(own) is own
 
 
 @pytest.mark.parametrize(
-    "args, message",
+    "choice, message",
     [
-        (("tan",), "surrogate must be one of sigmoid, atan"),
-        ((len,), "surrogate must be a name or a Surrogate"),
-        (("atan", 0), "slope must be > 0, got 0"),
-        (("atan", float("nan")), "slope must be > 0"),
-        (("atan", (1, 2)), "slope must be one number or 1"),
+        ("tan", "surrogate must be a Surrogate or one of sigmoid, atan"),
+        ((len,), "surrogate must be a Surrogate"),
+        (("atan", 0), "surrogate atan takes up to 1 slopes > 0, got .0"),
+        (("atan", float("nan")), "slopes > 0"),
+        (("atan", 1, 2), "up to 1 slopes"),
     ],
 )
-def test_errors(args, message):
+def test_errors(choice, message):
     with pytest.raises(ValueError, match=message):
-        check_surrogate(*args)
+        check_surrogate(choice)

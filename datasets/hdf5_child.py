@@ -75,10 +75,10 @@ def spikes(path, folder, max_bytes: int, file_bytes: int) -> dict:
     with _said(max_bytes), h5py.File(path, "r") as file:
         times, units = _lists(file, "spikes/times", "f"), _lists(file, "spikes/units", "ui")
         labels, speakers = _numbers(file, "labels"), _numbers(file, "extra/speaker", needed=False)
-        if not len(times) == len(units) == len(labels) or (speakers is not None and len(speakers) != len(labels)):
-            raise Refused(
-                f"{len(times)} lists of times, {len(units)} of units, {len(labels)} labels, or other speakers"
-            )
+        if speakers is not None and len(speakers) != len(labels):
+            speakers = None  # of the speakers, not of the samples
+        if not len(times) == len(units) == len(labels):
+            raise Refused(f"{len(times)} lists of times, {len(units)} of units, {len(labels)} labels")
         counts, total = np.zeros(len(labels), np.int64), 0
         kinds = [h5py.check_vlen_dtype(item.dtype) for item in (times, units)]
         with (folder / "times.bin").open("wb") as to_times, (folder / "units.bin").open("wb") as to_units:
@@ -133,9 +133,9 @@ def _lists(file, place, kinds):
 
 def _numbers(file, place, needed=True):
     item = _dataset(file, place)
-    if item is None and not needed:
-        return None
     if item is None or item.dtype.kind not in "ui":
+        if not needed:
+            return None
         raise Refused(f"no dataset {place} with one whole number for each sample")
     return item[()].astype("i8")
 

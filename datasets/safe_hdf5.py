@@ -89,8 +89,9 @@ class SpikeFile(NamedTuple):
 def read_spike_file(path, max_bytes: int = MAX_SPIKE_BYTES, seconds: float | None = None):
     """Context with the :class:`SpikeFile` of an HDF5 file in the layout of SHD.
 
-    ``spikes/times`` and ``spikes/units`` (a list of numbers for each sample), ``labels``; optional ``extra/speaker``,
-    ``extra/keys`` (names of the classes), ``extra/speaker_names``, attribute ``n_units``.
+    ``spikes/times`` and ``spikes/units`` (a list of numbers for each sample), ``labels``; optional ``extra/speaker``
+    (counts only with one whole number a sample), ``extra/keys`` (names of the classes), ``extra/speaker_names``,
+    attribute ``n_units``.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...runtime import params as parameters
 from ...runtime import rng
 from ...runtime.memory import keep_freed_memory
-from ..layers import dcls
+from ..layers import dcls, ring
 from ..layers.batch_norm import batch_norm_backward, batch_norm_forward, batch_norm_params
 from ..layers.delays import delay_backward, delay_forward
 from ..layers.dropout import dropout_backward, dropout_forward

@@ -80,7 +80,8 @@ def _bytes_of(path):
 
 def _mono(name, data):
     if data.dtype.kind == "f":
-        x = data.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            x = data.astype(np.float64)
         if not np.isfinite(x).all():
             raise DataError(f"{name}: sample {int(np.argmin(np.isfinite(x.reshape(len(x), -1)).all(1)))} is not finite")
     elif data.dtype.kind == "u" and data.dtype.itemsize == 1:

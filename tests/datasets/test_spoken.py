@@ -92,7 +92,8 @@ def test_commands_by_lists_and_by_hash(commands, lists, packed):
 
 
 def test_hash_rule():
-    for name in ("bed/0c40e715_nohash_0.wav", "0c40e715_nohash_3.wav", "down/x_y_nohash_1.wav"):
+    names = [f"bed/{k:08x}_nohash_{k}.wav" for k in range(300)]
+    for name in ("0c40e715_nohash_3.wav", "down/x_y_nohash_1.wav", *names):
         speaker = name.rpartition("/")[2].split("_nohash_")[0]
         share = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % 2**27 * 100 / (2**27 - 1)
         assert command_part(name) == ("valid" if share < 10 else "test" if share < 20 else "train")

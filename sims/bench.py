@@ -18,6 +18,8 @@ WORKLOADS = {
     "w2a": ("bench_waves", "w2a", "three-layer latency network: inference, images to classes"),
     "w2b": ("bench_waves", "w2b", "three-layer latency network: learning, each layer"),
     "w2c": ("bench_waves", "w2c", "two-layer latency network: inference and learning of layers 1 and 2"),
+    "w3a": ("bench_layers", "w3a", "a million spiking neurons over 16 steps: forwards and backwards"),
+    "w3b": ("bench_layers", "w3b", "a million spiking neurons over 16 steps: forwards"),
     "w4a": ("bench_delays", "w4a", "layers with delays: forward passes"),
     "w4b": ("bench_delays", "w4b", "layers with delays: forward and backward passes of three layers"),
     "w4c": ("bench_delays", "w4c", "layers with delays: inference with whole delays"),

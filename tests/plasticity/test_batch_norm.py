@@ -97,6 +97,16 @@ def test_a_large_mean_costs_no_digits():
     np.testing.assert_allclose(y, naive.batch_norm(x, p["scale"], p["shift"])[0], atol=1e-7)
 
 
+def test_single_precision_far_from_zero_is_that_of_double_precision():
+    x, p = (S((40, 8, 2), 0.37) + 12345).astype(np.float32), params(2)
+    y, saved = batch_norm_forward(p, x.astype(float), TRAIN)
+    dx, _ = batch_norm_backward(p, saved, S(x.shape, 0.31, 0.1))
+    single = {k: v.astype(np.float32) for k, v in p.items()}
+    found, kept = batch_norm_forward(single, x, TRAIN)
+    np.testing.assert_allclose(found, y, atol=2e-6)  # the mean, rounded to float32, is off by 3e-4
+    np.testing.assert_allclose(batch_norm_backward(single, kept, S(x.shape, 0.31, 0.1))[0], dx, atol=2e-6)
+
+
 @pytest.mark.parametrize("shape", [(60, 20, 700), (60, 20, 10, 70)], ids=str)
 def test_threads(shape):
     check_threads(

@@ -1,0 +1,342 @@
+"""Loops of neurons on one shared input, volley by volley: side by side in lanes, or one after the other.
+
+A *volley* is all input spikes with one time; it adds up before the threshold is tested. With the interval d between two
+volleys, V <- V exp(-d / tau_m), y <- y exp(-d / tau_minus), G <- G exp(d / tau_plus), then spike by spike
+
+    V += w_j,   w_j <- on_pre(w_j, y),   X_j += G        (the trace of afferent j is x_j = X_j / G)
+
+and where V >= theta: w_i <- on_post(w_i, x_i) for all i, V <- 0, y += 1.
+
+*Lanes* hold L neurons as (N, L): a spike touches L neighbours in memory. The change at an output spike would be a
+column of N of them. It is put off instead: until the next spike of j its trace only decays, and for a rule with
+on_post(on_post(w, a), b) = on_post(w, a + b) the output spikes k since then act as one,
+
+    w_j <- on_post(w_j, X_j (P - P_j)),    P = sum_k 1 / G(t_k),    P_j = P at the last spike of j,
+
+done before w_j is used. P_j is not kept for each synapse: P changes at output spikes only, so a list of its values
+(one row for each volley with an output spike of the block) and, for each afferent, the row that was the last at its
+last spike. When G is large all is scaled to G = 1 and P counts from 0 again; from time to time synapses whose row is
+old, or stands in the first half of a full list, are brought up to date. All of that depends on the spikes alone:
+cutting the input elsewhere changes no bit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...runtime.ieee import fma
+from ...runtime.jit import kernel
+from ...runtime.vmath import exp
+from .loops import fill_factors, no, on_post, on_pre, yes  # noqa: F401
+
+__all__ = ["Lanes", "Rows", "Volleys", "check_times", "current_weights", "fill_volleys"]
+
+SEGMENT = 2048  # input spikes whose factors are made at a time
+LIST = 512  # rows of the list of P
+_LARGE = 1e3  # of G in lanes: so little is lost in P - P_j
+_LONG = 1e4  # of G: after so long an interval nothing is put off any more
+_OLD, _OLDEST = 6, 9  # turns: what is put off grows by up to _LONG in each, and float32 holds 1e38
+_END = 1e35  # of G: no trace is left
+_FORGET = 1e-32  # a scaled trace below this is 0
+_OFF_GRID = 1e-3  # steps that a time may be off by
+_LONGEST = 2.0**31 - 1  # steps without a spike
+_HUGE = 1e15  # of G in rows
+_NOTHING = 1e-30  # a scaled trace below this is 0 there
+ONE, TWO, FOUR = np.uint64(1), np.uint64(2), np.uint64(4)  # unsigned: no test for an index from the end
+
+has_pre = has_post = yes
+
+
+class Spikes(NamedTuple):
+    """Input spikes of a chunk."""
+
+    times: np.ndarray  # (K,) s
+    units: np.ndarray  # (K,) uint32
+    tied: np.ndarray  # (K,) bool, whether the volley goes on after it
+    gaps: np.ndarray  # (K,) int32, row of the table for the interval before it
+    table: np.ndarray  # (T, 4) factors of decay, growth, fade and 1; T = 0: spikes are not on a grid, no gaps
+    rates: np.ndarray  # (4,) 1/s, of decay, growth, fade and 0
+
+
+class Volleys(NamedTuple):
+    """Input of a chunk for lanes, made once for all of them."""
+
+    times: np.ndarray  # (V,) s
+    starts: np.ndarray  # (V + 1,) first spike of each
+    units: np.ndarray  # (K,) uint32
+    decay: np.ndarray  # (V,) as the weights
+    fade: np.ndarray  # (V,) as the weights
+    growth: np.ndarray  # (V,) float64
+
+
+class Lanes(NamedTuple):
+    """B blocks of L neurons with N afferents; arrays without a type are of the weights' type."""
+
+    weights: np.ndarray  # (B, N, L), some not up to date
+    v: np.ndarray  # (B, L)
+    post: np.ndarray  # (B, L), y
+    total: np.ndarray  # (B, L), P
+    rows: np.ndarray  # (B, LIST, L), list of P
+    left: np.ndarray  # (B, LIST) int64, turn in which a row was followed by the next
+    seen: np.ndarray  # (B, N) int64, row of each afferent
+    trace: np.ndarray  # (B, N), X
+    growth: np.ndarray  # (B,) float64, G
+    place: np.ndarray  # (B, 2) int64: last row, turns so far
+    time: np.ndarray  # (1,) float64, s, of the last volley
+    count: np.ndarray  # (1,) int64, M: lanes beyond belong to no neuron
+
+
+class Rows(NamedTuple):
+    """M neurons, float64, each for itself."""
+
+    own: np.ndarray  # (M, N) weights
+    trace: np.ndarray  # (M, N), X
+    v: np.ndarray  # (M,)
+    post: np.ndarray  # (M,)
+    growth: np.ndarray  # (M,)
+    time: np.ndarray  # (1,) float64, s
+
+
+@kernel
+def check_times(start, times):
+    """Whether `times` are sorted, finite and after `start`."""
+    wrong = not (times[0] > start and times[times.size - 1] < np.inf)
+    before, after = times[: times.size - 1], times[1:]
+    for j in range(after.size):
+        wrong |= not after[j] >= before[j]
+    return not wrong
+
+
+@kernel
+def mark_volleys(times, tied):
+    """Mark the spikes that are not the last of their volley; return the number of volleys."""
+    n, before, after = 1, times[: times.size - 1], times[1:]
+    for j in range(after.size):
+        tied[j] = after[j] == before[j]
+        n += 1 if after[j] != before[j] else 0
+    tied[times.size - 1] = False
+    return n
+
+
+@kernel
+def count_steps(start, times, step, gaps):
+    """Write the steps from each spike to the one before; return whether a time is off the grid, and the largest gap."""
+    each, off, largest = 1.0 / step, np.int32(0), np.int32(0)
+    x = times[0] * each
+    off |= np.int32(abs(x - np.floor(x + 0.5)) > _OFF_GRID)
+    largest = gaps[0] = np.int32(min(np.floor(x + 0.5) - np.floor(start * each + 0.5), _LONGEST))
+    before, after, to = times[: times.size - 1], times[1:], gaps[1:]
+    for j in range(after.size):
+        x = after[j] * each
+        k = np.floor(x + 0.5)
+        off |= np.int32(abs(x - k) > _OFF_GRID)
+        to[j] = np.int32(min(k - np.floor(before[j] * each + 0.5), _LONGEST))
+    for j in range(to.size):
+        largest = max(largest, to[j])
+    return off != 0, largest
+
+
+@kernel
+def fill_table(step, rates, table):
+    """Row k of `table`: the factors over k steps."""
+    for k in range(table.shape[0]):
+        for i in range(4):
+            table[k, i] = exp(k * step * rates[i])
+
+
+@kernel
+def fill_long(step, rates, gaps, first, table):
+    """Give the gaps of `first` steps and more rows of their own, at the end of the table."""
+    n = first
+    for j in range(gaps.size):
+        if gaps[j] >= first:
+            for i in range(4):
+                table[n, i] = exp(gaps[j] * step * rates[i])
+            gaps[j] = n
+            n += 1
+
+
+@kernel
+def fill_volleys(start, spikes, volleys, factors):
+    """Fill `volleys`; factors: (4, V), working memory for spikes that are not on a grid."""
+    n = 0
+    for j in range(spikes.times.size):
+        if j == 0 or not spikes.tied[j - 1]:
+            volleys.times[n], volleys.starts[n] = spikes.times[j], j
+            if spikes.table.shape[0]:
+                row = spikes.table[spikes.gaps[j]]
+                volleys.decay[n], volleys.growth[n], volleys.fade[n] = row[0], row[1], row[2]
+            n += 1
+    volleys.starts[n] = spikes.times.size
+    if spikes.table.shape[0] == 0:
+        fill_factors(start, volleys.times, spikes.rates, factors)
+        for k in range(n):
+            volleys.decay[k], volleys.growth[k], volleys.fade[k] = factors[0, k], factors[1, k], factors[2, k]
+
+
+@kernel
+def decay_lanes(v, y, d, f):
+    """Decay of V and y over an interval."""
+    for m in range(v.size):
+        v[m] *= d
+    for m in range(y.size):
+        y[m] *= f
+
+
+@kernel
+def crossed(v, theta):
+    """Whether any lane is at its threshold."""
+    n = np.int32(0)
+    for m in range(v.size):
+        n |= np.int32(v[m] >= theta[m])  # as wide as float32: vectorised
+    return n != 0
+
+
+@kernel
+def rescale(trace, rows, total, g):
+    """Scale so that G = 1 and P = 0."""
+    factor = 1.0 / g
+    for j in range(trace.size):
+        x = trace[j] * factor
+        trace[j] = x if x > _FORGET else 0.0
+    for r in range(rows.shape[0]):
+        row = rows[r]
+        for m in range(row.size):
+            row[m] = (row[m] - total[m]) * g
+    for m in range(total.size):
+        total[m] = 0.0
+
+
+def point(columns, m):  # pragma: no cover
+    """Stand-in: parameters of lane `m`, as a rule reads them."""
+    raise NotImplementedError
+
+
+def walk_lanes(b, state, volleys, theta, columns, out):
+    """Step block `b` through all volleys; return the number of output spikes.
+
+    out: int64 (V L,), volley * L + lane. Plain Python: compiled by ``specialise``.
+    """
+    w, v, y, total, rows = state.weights[b], state.v[b], state.post[b], state.total[b], state.rows[b]
+    seen, trace, left, limit, p = state.seen[b], state.trace[b], state.left[b], theta[b], columns[b]
+    g, last, turn, n_out, n = state.growth[b], state.place[b, 0], state.place[b, 1], 0, v.size
+    for k in range(volleys.times.size):
+        g *= volleys.growth[k]
+        if has_post() and (g > _LARGE or last == left.size - 1):
+            # leave the first rows: those that are too old, and half of a full list
+            drop = left.size // 2 if last == left.size - 1 else 0
+            if g > _LONG:
+                drop, g = last, min(g, _END)
+            elif last > 0 and left[0] <= turn - _OLDEST:
+                while drop < last and left[drop] <= turn - _OLD:
+                    drop += 1
+            for j in range(seen.size if drop else 0):
+                if seen[j] < drop:
+                    if trace[j] > 0.0:
+                        row, since, x = w[j], rows[seen[j]], trace[j]
+                        for m in range(row.size):
+                            row[m] = on_post(row[m], x * (total[m] - since[m]), point(p, m))
+                    seen[j] = last
+                seen[j] -= drop
+            for r in range(drop, last + 1 if drop else 0):
+                left[r - drop] = left[r]
+                to, of = rows[r - drop], rows[r]
+                for m in range(to.size):
+                    to[m] = of[m]
+            last -= drop
+            if g > _LARGE:
+                rescale(trace, rows[: last + 1], total, g)
+                g = 1.0
+                turn += 1
+        decay_lanes(v, y, volleys.decay[k], volleys.fade[k])
+        for e in range(np.uint64(volleys.starts[k]), np.uint64(volleys.starts[k + 1])):
+            j = volleys.units[e]
+            row, since, x = w[j], rows[seen[j]], trace[j]
+            for m in range(row.size):  # one pass: several would be twice as slow
+                z = row[m]
+                if has_post():
+                    z = row.dtype.type(on_post(z, x * (total[m] - since[m]), point(p, m)))
+                v[m] += z
+                row[m] = on_pre(z, y[m], point(p, m))
+            trace[j] += g
+            seen[j] = last
+        if crossed(v, limit):
+            for m in range(n):
+                if v[m] >= limit[m]:
+                    v[m] = 0.0
+                    y[m] += 1.0
+                    total[m] += 1.0 / g
+                    out[n_out] = k * n + m
+                    n_out += 1
+            left[last] = turn
+            last += 1
+            to = rows[last]
+            for m in range(n):
+                to[m] = total[m]
+    state.growth[b], state.place[b, 0], state.place[b, 1] = g, last, turn
+    return n_out
+
+
+def current_weights(state, columns, out):
+    """Write the weights of all lanes, up to date, to `out` (B, N, L). Plain Python: compiled by ``specialise``."""
+    for b in range(out.shape[0]):
+        p, total = columns[b], state.total[b]
+        for j in range(out.shape[1]):
+            row, to, since, x = state.weights[b, j], out[b, j], state.rows[b, state.seen[b, j]], state.trace[b, j]
+            for m in range(to.size):
+                to[m] = on_post(row[m], x * (total[m] - since[m]), point(p, m)) if has_post() else row[m]
+
+
+@kernel
+def restart(trace, g):
+    """Scale the traces of a neuron so that G = 1."""
+    factor = 1.0 / g
+    for i in range(trace.size):
+        x = trace[i] * factor
+        trace[i] = x if x > _NOTHING else 0.0
+    return 1.0
+
+
+def walk_rows(first, last, start, state, spikes, theta, params, out):
+    """Step the neurons [first, last) through all input spikes, one after the other; return the number of output spikes.
+
+    out: int64 (K (last - first),), spike that ended the volley * M + neuron. Plain Python: compiled by ``specialise``.
+    """
+    times, n_out = spikes.times, 0
+    own, turned = np.empty((4, SEGMENT)), np.empty((SEGMENT, 4))
+    each = np.arange(SEGMENT).astype(np.int32)
+    for a in range(0, times.size, SEGMENT):
+        n = min(SEGMENT, times.size - a)
+        table, rows = spikes.table.reshape(-1), spikes.gaps[a : a + n]
+        if table.size == 0:
+            fill_factors(start if a == 0 else times[a - 1], times[a : a + n], spikes.rates, own)
+            for i in range(3):
+                for e in range(n):
+                    turned[e, i] = own[i, e]
+            table, rows = turned.reshape(-1), each
+        names, tied = spikes.units[a : a + n], spikes.tied[a : a + n]
+        for m in range(first, last):
+            w, x, v, y, g = state.own[m], state.trace[m], state.v[m], state.post[m], state.growth[m]
+            bar, p = theta[m], params[m]
+            for e in range(np.uint64(n)):
+                i, k = names[e], np.uint64(rows[e]) * FOUR
+                v = fma(v, table[k], w[i])
+                if has_pre():
+                    y *= table[k + TWO]
+                    w[i] = on_pre(w[i], y, p)
+                if has_post():
+                    g *= table[k + ONE]
+                    if g > _HUGE:
+                        g = restart(x, g)
+                    x[i] += g
+                if v >= bar and not tied[e]:
+                    if has_post():
+                        scale = 1.0 / g
+                        for q in range(w.size):
+                            w[q] = on_post(w[q], x[q] * scale, p)
+                    v = 0.0
+                    y += 1.0
+                    out[n_out] = (a + np.int64(e)) * theta.size + m
+                    n_out += 1
+            state.v[m], state.post[m], state.growth[m] = v, y, g
+    return n_out

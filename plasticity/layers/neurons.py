@@ -67,6 +67,7 @@ class Saved(NamedTuple):
     slopes: tuple
     input_gradient: bool
     dx: np.ndarray | None
+    device: str = "cpu"
 
 
 def plif_params(tau=2.0, dtype=np.float32):
@@ -117,7 +118,7 @@ def lif_forward(
     **options
         ``soft=True``: spikes are the surrogate's primitive, floats; all is smooth then, to check gradients.
         ``keep``: "h" or "x", in place of what `mode` says. ``work``: a :class:`Work`.
-        ``input_gradient=False``: no dx is wanted.
+        ``input_gradient=False``: no dx is wanted. ``device``: "cpu", "cuda" or "cuda:K"; arrays stay on the host.
 
     Returns
     -------
@@ -182,28 +183,12 @@ def lif_backward(p, saved, dy, dstate=None):
         ``w``, ``state``, as far as they are in p.
     """
     source = saved.x if saved.h is None else saved.h
-    kind, shape = source.dtype, source.shape
-    dx = _buffer("dx", saved.dx, shape, kind)
-    in_place, learnt = saved.h is not None and dx is saved.h, "w" in p
-    flat, back = _flat(dx), loops("back_learnt" if learnt else "back", saved.neuron, kind, in_place)
+    dx = _buffer("dx", saved.dx, source.shape, source.dtype)
     h, ds, g, parts = _way_back(source, dy, dstate)
-    again = loops("charge_only", saved.neuron, kind) if saved.h is None else None
-
-    def block(a, b):
-        rows, at = h, a
-        if again:
-            rows, at = np.empty((len(h), b - a), kind), 0
-            again(h, rows, _start(saved.first, saved.c.v_r, a, b, kind), a, saved.c, saved.slopes)
-        if learnt:
-            dk = np.zeros(b - a, kind)
-            start = _start(saved.first, saved.c.v_r, a, b, kind)
-            back(rows, ds, flat, g[a:b], a, at, saved.c, saved.slopes, start, dk)
-            parts[a] = float(dk.sum(dtype=np.float64))
-        else:
-            back(rows, ds, flat, g[a:b], a, at, saved.c, saved.slopes)
-
-    # h computed again stays in cache: fewer neurons at a time the more steps there are
-    in_blocks(block, ds.shape[1], BLOCK if not again else _block_again(len(ds), kind))
+    if saved.device == "cpu":
+        _back_cpu(saved, h, ds, dx, g, parts if "w" in p else None)
+    else:
+        parts[0] = _back_cuda(saved, h, ds, _flat(dx), g)
     return (dx if saved.input_gradient else None), _dp(p, saved.c.k, parts, g, source.shape[1:])
 
 
@@ -266,7 +251,9 @@ def leaky_backward(p, saved, dy, dstate=None):
     return (dx if saved.input_gradient else None), _dp(p, saved.c.k, parts, g, y.shape[1:])
 
 
-def _forward(p, x, mode, k, levels, neuron, slopes, *, soft=False, keep=None, work=None, input_gradient=True):
+def _forward(
+    p, x, mode, k, levels, neuron, slopes, *, soft=False, keep=None, work=None, input_gradient=True, device="cpu"
+):
     """See :func:`lif_forward`; `levels` are threshold and v_reset."""
     x, work = _checked(x), work or Work()
     kind, (threshold, v_reset) = x.dtype, levels
@@ -280,17 +267,61 @@ def _forward(p, x, mode, k, levels, neuron, slopes, *, soft=False, keep=None, wo
     last = None if first is None else first.copy()
     spikes = _buffer("spikes", work.spikes, x.shape, kind if soft else np.dtype(np.uint8))
     h = _buffer("h", work.h, x.shape, kind) if keep == "h" else x
-    fire = loops("fire", neuron, kind, in_place=h is x and keep == "h", stored=keep == "h")
     flat, rows, out = map(_flat, (x, h, spikes))
+    if device == "cpu":
+        fire = loops("fire", neuron, kind, in_place=h is x and keep == "h", stored=keep == "h")
 
-    def block(a, b):
-        v = np.full(b - a, c.v_r, kind) if last is None else last[a:b]
-        fire(flat, rows, out, v, a, a, c, slopes)
+        def block(a, b):
+            v = np.full(b - a, c.v_r, kind) if last is None else last[a:b]
+            fire(flat, rows, out, v, a, a, c, slopes)
 
-    in_blocks(block, flat.shape[1], BLOCK)
+        in_blocks(block, flat.shape[1], BLOCK)
+    else:
+        from . import neurons_cuda
+
+        v = np.full(flat.shape[1], c.v_r, kind) if last is None else last
+        rows = rows if keep == "h" else np.empty((0, 0), kind)
+        neurons_cuda.forward(device, neuron, flat, rows, out, v, c, slopes)
     kept = (h, None) if keep == "h" else (None, x)
     state = None if last is None else last.reshape(x.shape[1:])
-    return spikes, Saved(*kept, first, state, neuron, c, slopes, input_gradient, work.dx)
+    return spikes, Saved(*kept, first, state, neuron, c, slopes, input_gradient, work.dx, device)
+
+
+def _back_cpu(saved, h, ds, dx, g, parts):
+    """Fill dx and g; `parts`: of dk, by block, or None."""
+    kind, c, slopes = h.dtype, saved.c, saved.slopes
+    again = loops("charge_only", saved.neuron, kind) if saved.h is None else None
+    name = "back" if parts is None else "back_learnt"
+    back, flat = loops(name, saved.neuron, kind, in_place=not again and dx is saved.h), _flat(dx)
+
+    def block(a, b):
+        rows, at = h, a
+        if again:
+            rows, at = np.empty((len(h), b - a), kind), 0
+            again(h, rows, _start(saved.first, c.v_r, a, b, kind), a, c, slopes)
+        if parts is None:
+            back(rows, ds, flat, g[a:b], a, at, c, slopes)
+        else:
+            dk = np.zeros(b - a, kind)
+            back(rows, ds, flat, g[a:b], a, at, c, slopes, _start(saved.first, c.v_r, a, b, kind), dk)
+            parts[a] = float(dk.sum(dtype=np.float64))
+
+    # h computed again stays in cache: fewer neurons at a time the more steps there are
+    in_blocks(block, ds.shape[1], BLOCK if not again else _block_again(len(ds), kind))
+
+
+def _back_cuda(saved, h, ds, dx, g):
+    """Fill dx and g; returns dk."""
+    from . import neurons_cuda
+
+    kind, call = h.dtype, (saved.c, saved.slopes)
+    first = _start(saved.first, saved.c.v_r, 0, g.size, kind)
+    if saved.h is None:
+        x, h = h, np.empty_like(h)
+        spikes = np.empty(x.shape, kind if saved.neuron.soft else np.uint8)
+        neurons_cuda.forward(saved.device, saved.neuron, x, h, spikes, first.copy(), *call)
+    dk = neurons_cuda.backward(saved.device, saved.neuron, h, ds, dx, g, first, *call)
+    return float(dk.sum(dtype=np.float64))
 
 
 def _way_back(source, dy, dstate):

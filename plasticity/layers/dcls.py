@@ -94,8 +94,8 @@ def elements(weight, position, width, k, version, sigma_min=SIGMA_MIN):
         raise ValueError("width must be finite")
     sign = np.sign(width) if counts else np.zeros_like(width)
     s = np.abs(width if counts else 0 * width) + (sigma_min if shape == "gauss" else 1.0)
-    s = s.reshape((1,) * (4 - s.ndim) + s.shape)[0].astype(np.float64)
-    s = np.broadcast_to(1 / s if shape == "gauss" else s, (weight.shape[0], *s.shape[1:]))
+    s = s.reshape((1,) * (4 - s.ndim) + s.shape)[0]
+    s = np.broadcast_to((1 / s if shape == "gauss" else s).astype(dtype), (weight.shape[0], *s.shape[1:]))
     return Dcls(
         _outputs_last(weight, "weight"),
         _outputs_last(np.asarray(position, dtype)[0], "position"),

@@ -32,7 +32,7 @@ __all__ = ["ALGORITHMS", "COST", "delay_backward", "delay_forward"]
 ALGORITHMS = ("events", "spectral", "dense", "taps")
 
 #: nanoseconds of a multiply-add, measured at 256 -> 256, k = 25, 64 samples of 100 steps (Zen 3, one core)
-COST = {"events": 0.080, "product": 0.031, "transform": 0.045, "taps": 1.1, "scan": 0.7}
+COST = {"events": 0.085, "correlate": 0.105, "product": 0.033, "transform": 0.05, "taps": 1.0, "scan": 0.5}
 
 _SAMPLES = 4  # of a block
 _INPUTS = 8
@@ -205,6 +205,7 @@ def _costs(density, shape, parts, plan):
     products, k_rows, x_rows, y_rows = spectral.transform_work(plan, n, n_in, n_out)
     return {
         "events": COST["events"] * spikes * k * n_out * nano + scan,
+        "correlate": COST["correlate"] * spikes * k * n_out * nano + 2 * scan,
         "taps": COST["taps"] * spikes * parts.weight.shape[0] * n_out * nano + scan,
         "dense": COST["product"] * k * t * n * n_in * n_out * nano,
         "spectral": COST["product"] * products * nano,
@@ -216,7 +217,8 @@ def _costs(density, shape, parts, plan):
 
 def _total(cost, names):
     forward, by_kernel, by_input = names
-    total = sum(cost[name] for name in names if name)
+    total = cost[forward] + sum(cost[name] for name in (by_input,) if name)
+    total += 0 if by_kernel is None else cost["correlate" if by_kernel == "events" else by_kernel]
     users = {
         "kernel": forward == "spectral" or by_input == "spectral",
         "x": forward == "spectral" or by_kernel == "spectral",
@@ -245,9 +247,18 @@ def _late(dy, k):
     return late
 
 
+def _by_input(x, dtype):
+    most = int(np.count_nonzero(x, (0, 2)).max())
+    steps, values = np.empty((x.shape[1], most), np.int64), np.empty((x.shape[1], most), dtype)
+    starts = np.empty((x.shape[1], x.shape[2] + 1), np.int64)
+    in_blocks(lambda a, b: cpu.by_input(x, a, b, starts, steps, values), x.shape[1], _SAMPLES)
+    return starts, steps, values
+
+
 def _correlate(x, dy, k):
     late, g = _late(dy, k), np.empty((x.shape[2], k, dy.shape[2]), dy.dtype)
-    in_blocks(lambda a, b: cpu.correlate(x, late, a, b, g), len(g), _INPUTS)
+    spikes = _by_input(x, dy.dtype)
+    in_blocks(lambda a, b: cpu.correlate(*spikes, late, a, b, g), len(g), _INPUTS)
     return g
 
 
@@ -255,7 +266,8 @@ def _tap_gradients(saved, dy):
     """Gradients of single taps; those of position and width are 0 at whole positions of a triangle."""
     parts, (weight, offset) = saved.parts, saved.taps
     late, g = _late(dy, parts.k), np.empty(weight.shape, weight.dtype)
-    in_blocks(lambda a, b: cpu.correlate_taps(saved.x, late, offset, a, b, g), g.shape[1], _INPUTS)
+    spikes = _by_input(saved.x, g.dtype)
+    in_blocks(lambda a, b: cpu.correlate_taps(*spikes, late, offset, a, b, g), g.shape[1], _INPUTS)
     inside = np.abs(parts.position) <= parts.k // 2
     norm = 1.0 if parts.shape == "bilinear" else 1.0 + 1e-7
     dw = np.ascontiguousarray((g * inside / norm).astype(g.dtype).transpose(2, 1, 0))

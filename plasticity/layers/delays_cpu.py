@@ -38,14 +38,14 @@ def _add_rows(y, values, rows, table, n):
 
 
 @kernel
-def _spikes(row, index, value):
-    """Places and values of what is not 0 in `row`; how many."""
+def spikes(row, index, value):
+    """Places and values of what is not 0 in `row`; how many. Without a branch in the loop over all."""
     n = 0
     for i in range(row.size):
-        if row[i] != 0:
-            index[n] = i
-            value[n] = row[i]
-            n += 1
+        index[n] = i
+        n += row[i] != 0
+    for e in range(n):
+        value[e] = row[index[e]]
     return n
 
 
@@ -68,7 +68,7 @@ def scatter(x, kernels, first, last, out):
     for n in range(first, last):
         flat[:] = 0
         for t in range(x.shape[0]):
-            count = _spikes(x[t, n], index, value)
+            count = spikes(x[t, n], index, value)
             _add_rows(flat[t * n_outputs : (t + k) * n_outputs], value, index, table, count)
         _copy(out, n, y)
 
@@ -83,7 +83,7 @@ def scatter_taps(x, weight, offset, k, first, last, out):
     for n in range(first, last):
         flat[:] = 0
         for t in range(x.shape[0]):
-            count = _spikes(x[t, n], index, value)
+            count = spikes(x[t, n], index, value)
             z = flat[t * n_outputs : (t + k) * n_outputs]
             for e in range(count):
                 for m in range(weight.shape[0]):
@@ -105,29 +105,46 @@ def late_rows(dy, k, first, last, out):
 
 
 @kernel
-def _spikes_of(x, n, i, step, value):
-    """Steps and values of what is not 0 in x[:, n, i]; how many."""
-    count = 0
-    for t in range(x.shape[0]):
-        if x[t, n, i] != 0:
-            step[count] = t
-            value[count] = x[t, n, i]
-            count += 1
-    return count
+def by_input(x, first, last, start, step, value):
+    """Steps and values of what is not 0 of the samples first..last of x (T, N, I), input after input, in order of time.
+
+    Those of input i of sample n are the places start[n, i] .. start[n, i + 1] of step[n] and value[n].
+    """
+    index, found = np.empty(x.shape[2], np.int64), np.empty(x.shape[2], value.dtype)
+    for n in range(first, last):
+        count = start[n]
+        count[:] = 0
+        for t in range(x.shape[0]):
+            row = x[t, n]
+            for i in range(row.size):
+                count[i + 1] += row[i] != 0
+        for i in range(x.shape[2]):
+            count[i + 1] += count[i]
+        for t in range(x.shape[0]):
+            for e in range(spikes(x[t, n], index, found)):
+                i = index[e]
+                step[n, count[i]] = t
+                value[n, count[i]] = found[e]
+                count[i] += 1
+        for i in range(x.shape[2], 0, -1):  # filling moved each start to the next one's place
+            count[i] = count[i - 1]
+        count[0] = 0
 
 
 @kernel(fastmath=_FAST)
-def correlate(x, late, first, last, out):
-    """Gradients of the kernels (I, k, O) of the inputs first..last; `late` is dy as of :func:`late_rows`."""
+def correlate(starts, steps, values, late, first, last, out):
+    """Gradients of the kernels (I, k, O) of the inputs first..last from spikes of :func:`by_input`.
+
+    `late` is dy as of :func:`late_rows`.
+    """
     k, n_outputs = out.shape[1], out.shape[2]
-    step, value = np.empty(x.shape[0], np.int64), np.empty(x.shape[0], out.dtype)
     size = k * n_outputs
     out[first:last] = 0
-    for n in range(x.shape[1]):
-        y = late[n].reshape(-1)
+    for n in range(len(starts)):
+        y, step, value = late[n].reshape(-1), steps[n], values[n]
         for i in range(first, last):
             g = out[i].reshape(-1)
-            count, e = _spikes_of(x, n, i, step, value), 0
+            e, count = starts[n, i], starts[n, i + 1]
             while e + 4 <= count:
                 a, b, c, d = (
                     step[e] * n_outputs,
@@ -145,17 +162,15 @@ def correlate(x, late, first, last, out):
 
 
 @kernel(fastmath=_FAST)
-def correlate_taps(x, late, offset, first, last, out):
+def correlate_taps(starts, steps, values, late, offset, first, last, out):
     """Gradients (M, I, O) of the weights of single taps; offsets as in :func:`scatter_taps`."""
     n_outputs = out.shape[2]
-    step, value = np.empty(x.shape[0], np.int64), np.empty(x.shape[0], out.dtype)
     out[:, first:last] = 0
-    for n in range(x.shape[1]):
+    for n in range(len(starts)):
         y = late[n].reshape(-1)
         for i in range(first, last):
-            count = _spikes_of(x, n, i, step, value)
-            for e in range(count):
-                z, v = y[step[e] * n_outputs :], value[e]
+            for e in range(starts[n, i], starts[n, i + 1]):
+                z, v = y[steps[n, e] * n_outputs :], values[n, e]
                 for m in range(out.shape[0]):
                     g, where = out[m, i], offset[m, i]
                     for o in range(g.size):

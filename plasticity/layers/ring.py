@@ -22,6 +22,7 @@ import numpy as np
 from ...runtime.jit import kernel
 from ...runtime.threads import in_blocks
 from .dcls import rounded
+from .delays_cpu import spikes
 
 __all__ = ["JOULE_PER_SYNOP", "RingLayer", "RingRun", "export", "export_layer", "from_arrays", "run", "to_arrays"]
 
@@ -180,6 +181,7 @@ def _ring(x, weight, where, k, bias, lam, theta, first, last, fired, output):
     """Samples first..last of one layer; `where` (M, I, O) is delay * O + output."""
     n_inputs, n_outputs = weight.shape[1], weight.shape[2]
     steps = max(fired.shape[0], output.shape[0])
+    index, value = np.empty(n_inputs, np.int64), np.empty(n_inputs, weight.dtype)
     buffer, v = np.empty(2 * k * n_outputs, weight.dtype), np.empty(n_outputs, weight.dtype)
     for n in range(first, last):
         buffer[:] = 0
@@ -191,14 +193,12 @@ def _ring(x, weight, where, k, bias, lam, theta, first, last, fired, output):
                 buffer[k * n_outputs :] = 0
             start = slot * n_outputs
             if t < x.shape[0]:
-                ahead, row = buffer[start : start + k * n_outputs], x[t, n]
-                for i in range(n_inputs):
-                    if row[i] != 0:
-                        value = weight.dtype.type(row[i])
-                        for m in range(weight.shape[0]):
-                            w, place = weight[m, i], where[m, i]
-                            for o in range(n_outputs):
-                                ahead[place[o]] += value * w[o]
+                ahead = buffer[start : start + k * n_outputs]
+                for e in range(spikes(x[t, n], index, value)):
+                    for m in range(weight.shape[0]):
+                        w, place, c = weight[m, index[e]], where[m, index[e]], value[e]
+                        for o in range(n_outputs):
+                            ahead[place[o]] += c * w[o]
             now = buffer[start : start + n_outputs]
             for o in range(n_outputs):
                 now[o] = lam * v[o] + (now[o] + bias[o])

@@ -120,7 +120,7 @@ def _jitter(key, ticks, half, length, low_bits, index, keys, n, work):
 
 
 @kernel
-def _bucket_sort(keys, bits, start, out):
+def bucket_sort(keys, bits, start, out):
     """Sort `keys` below 2**bits to `out`, O(n) if they are spread evenly. `start`: int32 (4 n + 18), the buckets."""
     last, shift = np.uint64((1 << bits) - 1), np.uint64(0)
     while last >> shift > 4 * keys.size + 15:  # two to four buckets a key: few share one
@@ -179,7 +179,7 @@ def _one_period(keys, period, pattern, size, gap, n, times, units, work):
     k0, k1 = split(keys[2, 0], keys[2, 1], period)
     kept = _jitter(split(k0, k1, 0), t[:count], half, length, low_bits, 0, packed, 0, work)
     kept = _jitter(split(k0, k1, 1), t[count:total], half, length, low_bits, count, packed, kept, work)
-    _bucket_sort(packed[:kept], bits, buckets[: 4 * kept + 18], in_order)
+    bucket_sort(packed[:kept], bits, buckets[: 4 * kept + 18], in_order)
     mask, origin = np.uint64((1 << low_bits) - 1), start + size[0] - length - half - half
     to, names = ticks[pos : pos + kept], units[pos : pos + kept]
     for i in range(kept):

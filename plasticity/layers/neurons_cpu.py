@@ -11,6 +11,8 @@ from functools import cache
 import numpy as np
 
 from ...runtime.jit import specialise
+from ...runtime.vmath import exp
+from .exp32 import exp32
 from .neurons_scalars import charge, derivative, reset, scalars, spike, through, toward
 
 __all__ = ["BLOCK", "loops"]
@@ -141,6 +143,11 @@ def loops(name, neuron, kind, in_place=False, stored=True):
     `in_place`: h is x (forwards), or dx is h (backwards). Not `stored`: h is not written.
     """
     choice = _same if in_place else source
-    functions = scalars(neuron, kind) | {"source": choice, "target": choice, "keep": keep if stored else _drop}
+    vector_exp = exp32 if kind == np.float32 else exp  # math.exp is a call into the C library
+    functions = scalars(neuron, kind, exp=vector_exp) | {
+        "source": choice,
+        "target": choice,
+        "keep": keep if stored else _drop,
+    }
     loop = (_LOOPS | _LEAKS)[name]
     return specialise(loop, **{k: f for k, f in functions.items() if k in loop.__code__.co_names or k == "real"})

@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import overload
 
 from ...runtime.vmath import exp
-from .exp32 import exp as exp32
+from .exp32 import exp32
 
 EPS = 1e-7  # of the norm Z
 BLOCK = 64  # outputs that are worked on together

@@ -92,8 +92,7 @@ def delay_forward(
     ValueError
         An even max_delay, shapes that do not go together, an unknown algorithm, ``taps`` for delays that are not whole.
     """
-    if int(max_delay) != max_delay or max_delay < 1 or max_delay % 2 == 0:
-        raise ValueError(f"max_delay must be odd and >= 1, got {max_delay}")
+    check_max_delay(max_delay)
     parts = elements(p["weight"], p["position"], p["width"], max_delay, version, sigma_min)
     x = _checked(x, parts)
     t_out = len(x) + (parts.k - 1) // 2
@@ -148,6 +147,12 @@ def delay_backward(p, saved, dy):
         elif saved.input_gradient:
             dx = _dense_input_gradient(saved.kernel, dy, len(saved.x))
     return dx, dp
+
+
+def check_max_delay(k):
+    """ValueError unless k is odd and >= 1."""
+    if int(k) != k or k < 1 or k % 2 == 0:
+        raise ValueError(f"max_delay must be odd and >= 1, got {k}")
 
 
 def _checked(x, parts):

@@ -22,6 +22,7 @@ import numpy as np
 from ...runtime.jit import kernel
 from ...runtime.threads import in_blocks
 from .dcls import rounded
+from .delays import check_max_delay
 from .delays_cpu import spikes
 
 __all__ = ["JOULE_PER_SYNOP", "RingLayer", "RingRun", "export", "export_layer", "from_arrays", "run", "to_arrays"]
@@ -76,8 +77,7 @@ def export_layer(p, max_delay, *, lam, theta=np.inf, norm=None, eps=1e-5):
     >>> export_layer(p, 5, lam=0.0).delay.item()
     3
     """
-    if int(max_delay) != max_delay or max_delay < 1 or max_delay % 2 == 0:
-        raise ValueError(f"max_delay must be odd and >= 1, got {max_delay}")
+    check_max_delay(max_delay)
     weight, position = np.asarray(p["weight"]), np.asarray(p["position"])
     if weight.ndim != 3 or position.shape != (1, *weight.shape):
         raise ValueError(f"weight must be (O, I, M) and position (1, O, I, M), got {weight.shape}, {position.shape}")

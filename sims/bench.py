@@ -15,6 +15,10 @@ __all__ = ["WORKLOADS", "command", "measure"]
 #: name -> (module, function, one line)
 WORKLOADS = {
     "coincidence": ("bench_coincidence", "coincidence", "model A: one neuron, STDP, input generated on the way"),
+    "w1a": ("bench_poisson", "w1a", "pair STDP: one neuron, 10 000 Poisson afferents"),
+    "w1b": ("bench_poisson", "w1b", "pair STDP: ten neurons on the same input"),
+    "w1c": ("bench_poisson", "w1c", "pair STDP: a hundred neurons on the same input"),
+    "founding": ("bench_founding", "founding", "model C: double-exponential neuron, reduced pairs, no time grid"),
     "w2a": ("bench_waves", "w2a", "three-layer latency network: inference, images to classes"),
     "w2b": ("bench_waves", "w2b", "three-layer latency network: learning, each layer"),
     "w2c": ("bench_waves", "w2c", "two-layer latency network: inference and learning of layers 1 and 2"),

@@ -18,9 +18,14 @@ __all__ = ["EXPERIMENTS", "load", "resolve", "run"]
 #: name -> (group of the command line, module, help line); plain data, so that listing commands imports nothing
 EXPERIMENTS = {
     "coincidence": ("sim", "coincidence", "One neuron learns repeating spike patterns by STDP, beside the theory."),
+    "founding": ("sim", "founding", "STDP finds the start of a pattern that returns in lively input (2008)."),
+    "competition": ("sim", "competition", "Neurons that inhibit each other share a pattern among them (2009)."),
+    "poisson-stdp": ("sim", "poisson_stdp", "Pair STDP under random input: weights compete, the output rate balances."),
     "digits": ("train", "digits", "A convolutional STDP network learns handwritten digits, read out by a linear SVM."),
     "digits-rstdp": ("train", "digits_rstdp", "A deep one-spike network learns to name digits by reward alone."),
     "delays": ("train", "delays", "A spiking network learns its delays, beside fixed random delays and none."),
+    "s4nn": ("train", "s4nn", "A one-spike network learns by gradients of its firing times; the first spike answers."),
+    "bs4nn": ("train", "bs4nn", "The same with binary weights, beside an ordinary binary network."),
     "sdnn": ("train", "sdnn", "The published deep STDP network on all of MNIST, read out by a linear SVM."),
 }
 

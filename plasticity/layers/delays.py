@@ -43,9 +43,9 @@ class Saved(NamedTuple):
 
     x: np.ndarray
     parts: Dcls
-    kernel: object  # (I, k, O) in the order of lags, or None
+    kernel: object  # (I, k, O) in the order of lags, or None: it can be made anew
     taps: object  # (weight, offset) of whole delays, or None
-    rows: object  # (plan, x^, k^) of the spectral way; its entries may be None
+    rows: object  # (plan, x^, k^) of the spectral way; x^ and k^ may be None
     chosen: tuple  # algorithms of the output, the kernel's gradient, the input's gradient
     input_gradient: bool
     train: tuple
@@ -97,12 +97,9 @@ def delay_forward(
     x = _checked(x, parts)
     t_out = len(x) + (parts.k - 1) // 2
     taps = _taps(parts)
-    if algorithm == "taps" and taps is None:
-        raise ValueError("algorithm taps is for whole delays, version triangle (width 0) or bilinear")
     plan = spectral.plan(len(x), t_out, parts.k, x.shape[1], *parts.weight.shape[1:])
     chosen = _choose(algorithm, x, parts, plan, taps, mode.train, input_gradient, train)
-    weights_done = chosen[0] == "taps" and (not mode.train or (chosen[1] == "taps" and not input_gradient))
-    kernel = None if weights_done else build(parts, flip=True)
+    kernel = None if chosen[0] == "taps" else build(parts, flip=True)
     with one_blas_thread():
         x_rows = k_rows = None
         if chosen[0] == "spectral":
@@ -114,6 +111,8 @@ def delay_forward(
             y = _scatter(x, kernel, taps, t_out, chosen[0])
     if not mode.train:
         x_rows = k_rows = None
+    if k_rows is not None and chosen[2] == "spectral":
+        kernel = None  # not needed any more
     return y, Saved(x, parts, kernel, taps, (plan, x_rows, k_rows), chosen, input_gradient, tuple(train), t_out)
 
 
@@ -141,11 +140,13 @@ def delay_backward(p, saved, dy):
             else:
                 g = _correlate(saved.x, dy, parts.k)
             dp = pull_back(parts, g, flip=True, wanted=saved.train)
-        if saved.input_gradient and by_input == "spectral":
-            k_rows = spectral.kernel_rows(plan, saved.kernel) if k_rows is None else k_rows
-            dx = spectral.input_gradient(plan, y_rows, k_rows)
-        elif saved.input_gradient:
-            dx = _dense_input_gradient(saved.kernel, dy, len(saved.x))
+        if saved.input_gradient:
+            kernel = build(parts, flip=True) if k_rows is None and saved.kernel is None else saved.kernel
+            if by_input == "spectral":
+                k_rows = spectral.kernel_rows(plan, kernel) if k_rows is None else k_rows
+                dx = spectral.input_gradient(plan, y_rows, k_rows)
+            else:
+                dx = _dense_input_gradient(kernel, dy, len(saved.x))
     return dx, dp
 
 
@@ -187,6 +188,8 @@ def _choose(algorithm, x, parts, plan, taps, training, input_gradient, train):
         names = (algorithm,) * 3 if isinstance(algorithm, str) else tuple(algorithm)
         if len(names) != 3 or not set(names) <= set(ALGORITHMS):
             raise ValueError(f"algorithm must be auto or of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+        if names[0] == "taps" and taps is None:
+            raise ValueError("algorithm taps is for whole delays, version triangle (width 0) or bilinear")
         by_kernel = "events" if names[1] == "taps" and not tap_gradient else names[1]
         return names[0], by_kernel, names[2] if names[2] in ("spectral", "dense") else "spectral"
     density = np.count_nonzero(x != 0) / x.size

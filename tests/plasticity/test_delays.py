@@ -186,6 +186,18 @@ def test_without_training_a_sample_does_not_depend_on_its_batch():
         assert np.array_equal(delay_forward(p, x[:, n : n + 1], max_delay=9)[0][:, 0], whole[:, n])
 
 
+@pytest.mark.parametrize("version", ["gauss", "triangle"])
+def test_the_way_back_does_not_need_the_training_mode(version):
+    p, x = rounded(random_layer(5, 9, 8, 9), 9), random_input(6, (25, 4, 9), 0.3)
+    results = []
+    for mode in (TRAIN, EVAL):
+        y, saved = delay_forward(p, x, mode, max_delay=9, version=version)
+        dx, dp = delay_backward(p, saved, np.cos(np.arange(y.size)).reshape(y.shape))
+        results.append((y, dx, *dp.values()))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-12)
+
+
 def test_direction_of_time():
     p = {"weight": np.ones((1, 1, 1)), "position": np.full((1, 1, 1, 1), 2.0), "width": np.zeros(())}
     x = np.zeros((6, 1, 1), np.uint8)
@@ -237,6 +249,7 @@ GOOD = {"max_delay": 5, "version": "gauss"}
         ({"algorithm": "fft"}, "algorithm must be auto or of events"),
         ({"algorithm": ("events", "dense")}, "algorithm must be"),
         ({"algorithm": "taps"}, "algorithm taps is for whole delays"),
+        ({"algorithm": ("taps", "dense", "dense")}, "algorithm taps is for whole delays"),
         ({"version": "box"}, "version must be one of"),
     ],
 )

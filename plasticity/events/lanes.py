@@ -33,7 +33,7 @@ __all__ = ["adds_up", "advance_lanes", "init_lanes", "lane_weights"]
 BLOCK = 64  # lanes, at most
 FEW = 4  # neurons, for which lanes are not worth it
 _ROWS = 16  # neurons of a task of rows
-_SHORT_GAPS = 4096  # steps: longer intervals get rows of their own
+_TABLE = 4096  # steps that a table of factors covers
 _ADDS_UP: dict = {}
 
 
@@ -168,17 +168,14 @@ def advance_lanes(state, times, units, lif: LIF, rule=None, *, step=0.0, threads
         raise ValueError(f"d_threshold must be 0 for neurons in lanes, got {lif.d_threshold}")
     _, theta, rows, rates, constants = prepared(rule, lif, n_neurons)
     rates = np.array([rates[0], *(rates[i] if i else 0.0 for i in (constants.growth, constants.fade)), 0.0])
-    times, units = _checked(state.time[0], times, units, n_afferents)
-    if times.size == 0:
+    spikes, n_volleys = _checked(state.time[0], times, units, rates, float(step), n_afferents)
+    if n_volleys == 0:
         return np.empty(0, np.int64), np.empty(0)
-    tied = np.empty(times.size, np.bool_)
-    n_volleys = loops.mark_volleys(times, tied)
-    spikes = loops.Spikes(times, units, tied, *_table(state.time[0], times, rates, float(step)), rates)
     if lanes:
         _check_lanes(rule)
         event, neuron, times = _advance_lanes(state, spikes, n_volleys, theta, rows, rule, threads)
     else:
-        event, neuron = _advance_rows(state, spikes, theta, rows, rule, threads)
+        event, neuron, times = _advance_rows(state, spikes, theta, rows, rule, threads)
     state.time[0] = times[-1]
     order = np.lexsort((neuron, event))
     return neuron[order], times[event[order]]
@@ -210,15 +207,29 @@ def _blocks(m):
     return b, -(-m // b // 8) * 8
 
 
-def _checked(start, times, units, n):
+def _checked(start, times, units, rates, step, n_afferents):
+    """Input as `Spikes`, and the number of volleys."""
     times, units = np.ascontiguousarray(times, np.float64), np.ascontiguousarray(units, np.int32)
     if times.ndim != 1 or units.shape != times.shape:
         raise ValueError(f"times and units must be of one shape (K,), got {times.shape} and {units.shape}")
-    if times.size and not loops.check_times(start, times):
+    if not 0 <= step < np.inf:
+        raise ValueError(f"step must be >= 0 s, got {step}")
+    spikes = loops.Spikes(times, units.view(np.uint32), rates, np.empty((0, 4)), step, start)
+    if times.size == 0:
+        return spikes, 0
+    right, largest, n_volleys = loops.inspect(start, spikes)
+    if not right:
         raise ValueError(f"times must be finite, sorted, and after {start:g} s, the last volley's time")
-    if times.size and not 0 <= units.min() <= units.max() < n:
-        raise ValueError(f"units must lie in 0..{n - 1}")
-    return times, units.view(np.uint32)
+    if largest >= n_afferents:
+        raise ValueError(f"units must lie in 0..{n_afferents - 1}")
+    if step > 0:
+        off, longest = loops.on_grid(start, times, step)
+        if off:
+            raise ValueError(f"times must be whole multiples of step = {step:g} s")
+        table = np.empty((min(longest + 1, _TABLE), 4))
+        loops.fill_table(step, rates, table)
+        spikes = spikes._replace(table=table)
+    return spikes, n_volleys
 
 
 def _named(names):
@@ -254,30 +265,12 @@ def _columns(rows, state):
     return np.ascontiguousarray(columns.reshape(-1, b, wide).transpose(1, 0, 2))
 
 
-def _table(start, times, rates, step):
-    """Row of the table for each spike, and the table; empty if the spikes are not on a grid."""
-    if step == 0:
-        return np.empty(0, np.int32), np.empty((0, 4))
-    if not (step > 0 and np.isfinite(step)):
-        raise ValueError(f"step must be >= 0 s, got {step}")
-    gaps = np.empty(times.size, np.int32)
-    off, largest = loops.count_steps(start, times, step, gaps)
-    if off:
-        raise ValueError(f"times must be whole multiples of step = {step:g} s")
-    short = min(largest + 1, _SHORT_GAPS)
-    table = np.empty((short + (np.count_nonzero(gaps >= short) if largest >= short else 0), 4))
-    loops.fill_table(step, rates, table[:short])
-    if table.shape[0] > short:
-        loops.fill_long(step, rates, gaps, short, table)
-    return gaps, table
-
-
 def _advance_lanes(state, spikes, n, theta, rows, rule, threads):
     kind, (b, wide) = state.weights.dtype, state.v.shape
     volleys = loops.Volleys(
         np.empty(n), np.empty(n + 1, np.int64), spikes.units, np.empty(n, kind), np.empty(n, kind), np.empty(n)
     )
-    loops.fill_volleys(state.time[0], spikes, volleys, np.empty((4, 0 if spikes.gaps.size else n)))
+    loops.fill_volleys(spikes, volleys)
     limit = np.full(b * wide, np.inf, kind)
     limit[: theta.size] = theta
     limit, columns = limit.reshape(b, wide), _columns(rows, state)
@@ -293,15 +286,15 @@ def _advance_lanes(state, spikes, n, theta, rows, rule, threads):
 
 
 def _advance_rows(state, spikes, theta, rows, rule, threads):
-    loop, start = _specialised(loops.walk_rows, rule), state.time[0]
+    loop = _specialised(loops.walk_rows, rule)
 
     def some(first):
         last = min(first + _ROWS, theta.size)
         out = np.empty(spikes.times.size * (last - first), np.int64)
-        return out[: loop(first, last, start, state, spikes, theta, rows, out)].copy()
+        return out[: loop(first, last, state, spikes, theta, rows, out)].copy()
 
     out = np.concatenate(_spread(some, range(0, theta.size, _ROWS), threads))
-    return out // theta.size, out % theta.size
+    return out // theta.size, out % theta.size, spikes.times
 
 
 def _spread(work, tasks, threads):

@@ -29,7 +29,7 @@ from ...runtime.jit import kernel
 from ...runtime.vmath import exp
 from .loops import fill_factors, no, on_post, on_pre, yes  # noqa: F401
 
-__all__ = ["Lanes", "Rows", "Volleys", "check_times", "current_weights", "fill_volleys"]
+__all__ = ["Lanes", "Rows", "Spikes", "Volleys", "current_weights", "walk_lanes", "walk_rows"]
 
 SEGMENT = 2048  # input spikes whose factors are made at a time
 LIST = 512  # rows of the list of P
@@ -52,10 +52,10 @@ class Spikes(NamedTuple):
 
     times: np.ndarray  # (K,) s
     units: np.ndarray  # (K,) uint32
-    tied: np.ndarray  # (K,) bool, whether the volley goes on after it
-    gaps: np.ndarray  # (K,) int32, row of the table for the interval before it
-    table: np.ndarray  # (T, 4) factors of decay, growth, fade and 1; T = 0: spikes are not on a grid, no gaps
     rates: np.ndarray  # (4,) 1/s, of decay, growth, fade and 0
+    table: np.ndarray  # (T, 4) factors of these over 0, 1, ... steps; T = 0: spikes are not on a grid
+    step: float  # s, of the grid
+    start: float  # s, last volley of the chunk before
 
 
 class Volleys(NamedTuple):
@@ -98,42 +98,47 @@ class Rows(NamedTuple):
 
 
 @kernel
-def check_times(start, times):
-    """Whether `times` are sorted, finite and after `start`."""
+def inspect(start, spikes):
+    """(times are sorted, finite and after `start`; largest afferent; number of volleys)."""
+    times, units, largest, n = spikes.times, spikes.units, np.uint32(0), 1
     wrong = not (times[0] > start and times[times.size - 1] < np.inf)
     before, after = times[: times.size - 1], times[1:]
     for j in range(after.size):
         wrong |= not after[j] >= before[j]
-    return not wrong
+        n += 1 if after[j] > before[j] else 0
+    for j in range(units.size):
+        largest = max(largest, units[j])
+    return not wrong, largest, n
 
 
 @kernel
-def mark_volleys(times, tied):
-    """Mark the spikes that are not the last of their volley; return the number of volleys."""
-    n, before, after = 1, times[: times.size - 1], times[1:]
-    for j in range(after.size):
-        tied[j] = after[j] == before[j]
-        n += 1 if after[j] != before[j] else 0
-    tied[times.size - 1] = False
-    return n
-
-
-@kernel
-def count_steps(start, times, step, gaps):
-    """Write the steps from each spike to the one before; return whether a time is off the grid, and the largest gap."""
+def on_grid(start, times, step):
+    """Whether all times are whole multiples of `step`, and the largest number of steps between two of them."""
     each, off, largest = 1.0 / step, np.int32(0), np.int32(0)
     x = times[0] * each
     off |= np.int32(abs(x - np.floor(x + 0.5)) > _OFF_GRID)
-    largest = gaps[0] = np.int32(min(np.floor(x + 0.5) - np.floor(start * each + 0.5), _LONGEST))
-    before, after, to = times[: times.size - 1], times[1:], gaps[1:]
+    largest = np.int32(min(np.floor(x + 0.5) - np.floor(start * each + 0.5), _LONGEST))
+    before, after = times[: times.size - 1], times[1:]
     for j in range(after.size):
         x = after[j] * each
         k = np.floor(x + 0.5)
         off |= np.int32(abs(x - k) > _OFF_GRID)
-        to[j] = np.int32(min(k - np.floor(before[j] * each + 0.5), _LONGEST))
-    for j in range(to.size):
-        largest = max(largest, to[j])
+        largest = max(largest, np.int32(min(k - np.floor(before[j] * each + 0.5), _LONGEST)))
     return off != 0, largest
+
+
+@kernel
+def count_steps(start, times, step, gaps):
+    """Write the steps from each time to the one before; return the largest."""
+    each, largest = 1.0 / step, np.int32(0)
+    gaps[0] = np.int32(min(np.floor(times[0] * each + 0.5) - np.floor(start * each + 0.5), _LONGEST))
+    before, after, to = times[: times.size - 1], times[1:], gaps[1 : times.size]
+    for j in range(after.size):
+        k = np.floor(after[j] * each + 0.5)
+        to[j] = np.int32(min(k - np.floor(before[j] * each + 0.5), _LONGEST))
+    for j in range(times.size):
+        largest = max(largest, gaps[j])
+    return largest
 
 
 @kernel
@@ -145,33 +150,52 @@ def fill_table(step, rates, table):
 
 
 @kernel
-def fill_long(step, rates, gaps, first, table):
-    """Give the gaps of `first` steps and more rows of their own, at the end of the table."""
-    n = first
-    for j in range(gaps.size):
-        if gaps[j] >= first:
+def find_factors(start, times, spikes, work):
+    """Factors of the intervals before `times`: a table (flat, 4 a row) and the row of each.
+
+    work: (4, SEGMENT), (SEGMENT, 4), 0..SEGMENT - 1 and (SEGMENT,), to be used again.
+    """
+    own, rows, each, gaps = work
+    n, table = times.size, spikes.table
+    if table.shape[0] > 0:
+        largest = count_steps(start, times, spikes.step, gaps)
+        if largest < table.shape[0]:
+            return table.reshape(-1), gaps[:n]
+        for e in range(n):
             for i in range(4):
-                table[n, i] = exp(gaps[j] * step * rates[i])
-            gaps[j] = n
-            n += 1
+                rows[e, i] = exp(gaps[e] * spikes.step * spikes.rates[i])
+    else:
+        fill_factors(start, times, spikes.rates, own)
+        for e in range(n):
+            for i in range(3):
+                rows[e, i] = own[i, e]
+    return rows.reshape(-1), each[:n]
 
 
 @kernel
-def fill_volleys(start, spikes, volleys, factors):
-    """Fill `volleys`; factors: (4, V), working memory for spikes that are not on a grid."""
-    n = 0
-    for j in range(spikes.times.size):
-        if j == 0 or not spikes.tied[j - 1]:
-            volleys.times[n], volleys.starts[n] = spikes.times[j], j
-            if spikes.table.shape[0]:
-                row = spikes.table[spikes.gaps[j]]
-                volleys.decay[n], volleys.growth[n], volleys.fade[n] = row[0], row[1], row[2]
+def workspace():
+    """Memory for `find_factors`."""
+    each = np.arange(SEGMENT).astype(np.int32)
+    return np.empty((4, SEGMENT)), np.empty((SEGMENT, 4)), each, np.empty(SEGMENT, np.int32)
+
+
+@kernel
+def fill_volleys(spikes, volleys):
+    """Fill `volleys`, whose arrays have the right sizes."""
+    n, times = 0, spikes.times
+    for j in range(times.size):
+        if j == 0 or times[j] > times[j - 1]:
+            volleys.times[n], volleys.starts[n] = times[j], j
             n += 1
-    volleys.starts[n] = spikes.times.size
-    if spikes.table.shape[0] == 0:
-        fill_factors(start, volleys.times, spikes.rates, factors)
-        for k in range(n):
-            volleys.decay[k], volleys.growth[k], volleys.fade[k] = factors[0, k], factors[1, k], factors[2, k]
+    volleys.starts[n] = times.size
+    work = workspace()
+    for a in range(0, n, SEGMENT):
+        some = volleys.times[a : min(a + SEGMENT, n)]
+        table, rows = find_factors(spikes.start if a == 0 else volleys.times[a - 1], some, spikes, work)
+        for k in range(some.size):
+            at = 4 * rows[k]
+            volleys.decay[a + k], volleys.growth[a + k] = table[at], table[at + 1]
+            volleys.fade[a + k] = table[at + 2]
 
 
 @kernel
@@ -297,24 +321,20 @@ def restart(trace, g):
     return 1.0
 
 
-def walk_rows(first, last, start, state, spikes, theta, params, out):
+def walk_rows(first, last, state, spikes, theta, params, out):
     """Step the neurons [first, last) through all input spikes, one after the other; return the number of output spikes.
 
     out: int64 (K (last - first),), spike that ended the volley * M + neuron. Plain Python: compiled by ``specialise``.
     """
-    times, n_out = spikes.times, 0
-    own, turned = np.empty((4, SEGMENT)), np.empty((SEGMENT, 4))
-    each = np.arange(SEGMENT).astype(np.int32)
+    times, n_out, work, tied = spikes.times, 0, workspace(), np.zeros(SEGMENT, np.bool_)
     for a in range(0, times.size, SEGMENT):
-        n = min(SEGMENT, times.size - a)
-        table, rows = spikes.table.reshape(-1), spikes.gaps[a : a + n]
-        if table.size == 0:
-            fill_factors(start if a == 0 else times[a - 1], times[a : a + n], spikes.rates, own)
-            for i in range(3):
-                for e in range(n):
-                    turned[e, i] = own[i, e]
-            table, rows = turned.reshape(-1), each
-        names, tied = spikes.units[a : a + n], spikes.tied[a : a + n]
+        some = times[a : min(a + SEGMENT, times.size)]
+        names, n = spikes.units[a : a + some.size], some.size
+        table, rows = find_factors(spikes.start if a == 0 else times[a - 1], some, spikes, work)
+        before, after = some[: n - 1], some[1:]
+        for e in range(after.size):
+            tied[e] = after[e] == before[e]
+        tied[n - 1] = a + n < times.size and times[a + n] == some[n - 1]
         for m in range(first, last):
             w, x, v, y, g = state.own[m], state.trace[m], state.v[m], state.post[m], state.growth[m]
             bar, p = theta[m], params[m]

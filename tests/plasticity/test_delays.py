@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 from naive import delays as slow
-from naive.delays_values import NETWORKS
+from naive.delays_values import NETWORKS, TWO_COPIES
 
 from firstspike.plasticity.layers import delays, delays_spectral
 from firstspike.plasticity.layers.dcls import dcls_kernel, delay_params, rounded
@@ -51,6 +51,27 @@ def test_worked_networks(name, algorithm):
     for key, value in case.items():
         if isinstance(key, tuple):
             np.testing.assert_allclose(got[key].ravel(), value, atol=1e-8, rtol=0, err_msg=str(key))
+
+
+@pytest.mark.parametrize("algorithm", ["events", "spectral"])
+def test_worked_network_with_two_copies_and_dropout(algorithm):
+    gamma, beta, case = np.array([1, 1.1, 1.2]), np.array([0.3, 0.2, 0.1]), TWO_COPIES
+    settings = {"max_delay": 5, "algorithm": algorithm, "train": ALL}
+    p1, p2 = slow.example(0, 2), slow.example(1, 2)
+    mask = np.ones((2, 3)) / 0.75
+    mask[0, 1] = 0
+    z1, saved1 = delay_forward(p1, slow.example_input(), TRAIN, **settings)
+    h, s, slope, norm = slow.spikes_and_surrogate(z1, gamma, beta, 0.5)
+    z2, saved2 = delay_forward(p2, s * mask, TRAIN, **settings)
+    m, loss, dz2 = slow.readout(z2, 0.5, [0, 1])
+    ds, d2 = delay_backward(p2, saved2, dz2)
+    dz1, dgamma, dbeta = slow.through_neurons(ds * mask, h, s, slope, norm, gamma, 0.5, True)
+    dx, d1 = delay_backward(p1, saved1, dz1)
+    got = {(i, key[0].upper()): d[key] for i, d in ((1, d1), (2, d2)) for key in ("weight", "position")}
+    got |= {(1, "S"): d1["width"], (1, "gamma"): dgamma, (1, "beta"): dbeta}
+    got |= {"loss": loss, "m": m, "counts": s.sum((0, 1)), "dx": dx.sum((0, 1)), "dx_size": abs(dx).sum()}
+    for key, value in case.items():
+        np.testing.assert_allclose(np.ravel(got[key]), np.ravel(value), atol=1e-8, rtol=0, err_msg=str(key))
 
 
 SHAPES = [(20, 3, 7, 9, 5), (1, 1, 1, 1, 1), (1, 2, 3, 4, 7), (3, 2, 5, 4, 9), (40, 9, 20, 70, 13), (6, 5, 17, 3, 1)]

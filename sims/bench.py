@@ -27,6 +27,8 @@ WORKLOADS = {
     "w4a": ("bench_delays", "w4a", "layers with delays: forward passes"),
     "w4b": ("bench_delays", "w4b", "layers with delays: forward and backward passes of three layers"),
     "w4c": ("bench_delays", "w4c", "layers with delays: inference with whole delays"),
+    "w5a": ("bench_latency", "w5a", "one-spike network 784-400-10: an image evaluated"),
+    "w5b": ("bench_latency", "w5b", "one-spike network 784-400-10: an image learnt from, with decay"),
     "w6": ("bench_theory", "w6", "map of the signal-to-noise ratio over a million points"),
 }
 

@@ -275,7 +275,7 @@ def add_scores(result, out: Trained, data: Data, seeds) -> None:
     result.add("confusion", tables, dims, "1", "test samples; last predicted class = no answer")
     if out.readouts:
         _add_readouts(result, out)
-    names = [c for c in CONTROLS if c in out.predictions]
+    names = [name for name in out.predictions if name != "trained"]
     if names:
         scores = np.full((len(names), len(seeds)), np.nan)
         for i, name in enumerate(names):

@@ -41,6 +41,8 @@ _GROUPS = {
             "noise": "Distribution of the potential under random input.",
             "firing": "False alarms and firing rate under random input.",
             "map": "Signal-to-noise ratio over window and time constant.",
+            "design": "Threshold, first weight and w_out for any number of patterns.",
+            "roc": "Hits against false alarms over the threshold, theory beside simulation.",
         },
     ),
     "sweep": (

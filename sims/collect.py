@@ -15,7 +15,7 @@ _STATES = ("done", "stale")
 def collected(sweep: Sweep, arrays=None):
     """(Result of kind ``sweep``, names that were left out).
 
-    Its axes are those of the sweep, each with a coordinate, then those of the runs' own arrays (such as ``seed``). Taken
+    Its axes are those of the sweep, each with a coordinate, then those of the runs themselves (such as ``seed``). Taken
     are the numbers of each run's summary and its arrays: those named, or all small ones that have one shape in all
     runs. Where a run is missing or failed, numbers are NaN; ``state`` and ``error`` say why.
     """

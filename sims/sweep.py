@@ -135,9 +135,9 @@ def _axes(path, table):
         if len({len(v) if isinstance(v, list) else -1 for v in rows.values()}) != 1 or not next(iter(rows.values())):
             raise ConfigError(f"{path}: the entries of list must be lists of one length, got {rows}")
         points = [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
-    draws = dict(table.get("random", {}))
+    draws = _draws(path, dict(table["random"]), table.get("seed", 0)) if table.get("random") else []
     if draws:
-        points = [point | draw for point in points for draw in _draws(path, draws, table.get("seed", 0))]
+        points = [point | draw for point in points for draw in draws]
     if rows or draws:
         axes["point"] = points
     taken = [k for k in axes if k != "point"] + list(points[0]) + list(table.get("parameters", {}))

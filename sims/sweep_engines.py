@@ -130,7 +130,7 @@ def in_dask(jobs, address, report):
         client = Client(address, timeout="10s", set_as_default=False)
     except OSError as error:
         raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
-    with client:
+    with client, client.as_current():
         futures = {client.submit(_on_cluster, job, pure=False, key=f"{job.out.stem}"): job for job in jobs}
         for future in as_completed(futures):
             job = futures[future]

@@ -12,6 +12,7 @@ _LAZY = {
     "Result": ("runtime.results", "Result"),
     "RSTDP": ("plasticity.learners.rstdp", "RSTDP"),
     "SDNN": ("plasticity.learners.sdnn", "SDNN"),
+    "STiDi": ("plasticity.learners.stidi", "STiDi"),
 }
 _MODULES = ("theory", "plasticity", "sims", "datasets", "runtime")
 

@@ -26,6 +26,7 @@ EXPERIMENTS = {
     "delays": ("train", "delays", "A spiking network learns its delays, beside fixed random delays and none."),
     "s4nn": ("train", "s4nn", "A one-spike network learns by gradients of its firing times; the first spike answers."),
     "bs4nn": ("train", "bs4nn", "The same with binary weights, beside an ordinary binary network."),
+    "stidi": ("train", "stidi", "A network learns by how much each of its single spikes should be displaced."),
     "sdnn": ("train", "sdnn", "The published deep STDP network on all of MNIST, read out by a linear SVM."),
 }
 

@@ -200,19 +200,22 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
         self.weights_ = {k: np.ascontiguousarray(v, np.float32) for k, v in weights.items()}
         return self
 
-    def _chunks(self, X):
-        """Inputs and firing of all layers, for chunks of images."""
+    def layers(self, X):
+        """What each layer does with a few images: a list of its input times and what `stidi_net.forward` says of it."""
         check_is_fitted(self, "weights_")
-        p, weights, X = self._params(), net.used(self._params(), self.weights_), np.asarray(X)
+        p, X = self._params(), np.asarray(X)
+        return net.forward(p, self.layers_, net.used(p, self.weights_), X if X.ndim == 4 else self.encode(X))
+
+    def _chunks(self, X):
         for start in range(0, max(1, len(X)), _CHUNK):
-            yield net.forward(p, self.layers_, weights, self.encode(X[start : start + _CHUNK]))
+            yield self.layers(X[start : start + _CHUNK])
 
     def decision_times(self, X):
         """Time (N,) of the first output spike; inf where all outputs are silent."""
         return self.answers(X)[1].min(axis=1)
 
     def predict(self, X):
-        """Label of each image (N, H, W); see :meth:`answers`."""
+        """Label of each image (N, H, W), or of input times (N, 1, H, W) as of `encode`; see :meth:`answers`."""
         return self.classes_[self.answers(X)[0]]
 
     def answers(self, X):
@@ -259,13 +262,10 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
         shares = {"accuracy": right, "ties_correct": np.where(heard, among, right), "strictly_first": alone}
         return {name: float(v.mean()) for name, v in (shares | {"silent": ~heard}).items()}
 
-    def spikes(self, X):
-        """Mean spikes of an image by stage: all of them, and before the decision; convolutions before their pooling.
+    def spikes(self, X, until_decision=False):
+        """Mean spikes of an image by stage (``input``, ``conv1``, ``pool1``, ..., ``dense1``, ..., ``output``).
 
-        Returns
-        -------
-        dict
-            ``input``, ``conv1``, ``pool1``, ..., ``dense1``, ...: (all, up to the decision).
+        `until_decision` counts only those up to the first output spike. Convolutions before their pooling.
         """
         p, X, totals = self._params(), np.asarray(X), {}
         weights = net.used(p, self.weights_)
@@ -278,9 +278,9 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
                 stages[layer.name.replace("conv", "pool") if layer.pool > 1 else layer.name] = passed[i][1].times
             for name, times in stages.items():
                 times = times.reshape(len(times), -1)
-                counts = np.array([(times < p.t_max).sum(), ((times < p.t_max) & (times <= last[:, None])).sum()])
-                totals[name] = totals.get(name, 0) + counts
-        return {name: tuple((v / len(X)).tolist()) for name, v in totals.items()}
+                counted = (times < p.t_max) & (times <= last[:, None] if until_decision else True)
+                totals[name] = totals.get(name, 0) + counted.sum()
+        return {name: float(v / len(X)) for name, v in totals.items()}
 
     def health(self, X):
         """For each layer: share of neurons that are silent in an image, and of those that no image makes fire."""

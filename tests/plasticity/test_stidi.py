@@ -227,10 +227,13 @@ def test_ties_and_silence():
 
 def test_spikes_are_counted_before_the_pooling(digits):
     fitted = STiDi(**(SMALL | {"epochs": 0})).fit(*digits)
-    spikes = fitted.spikes(digits[0][:50])
-    assert list(spikes) == ["input", "conv1", "pool1", "dense1", "output"]
-    assert spikes["input"][0] == (digits[0][:50] > 25).sum() / 50
-    assert spikes["conv1"][0] > 2 * spikes["pool1"][0] and all(early <= all_ for all_, early in spikes.values())
+    images = digits[0][:50]
+    spikes, sooner = fitted.spikes(images), fitted.spikes(images, until_decision=True)
+    assert list(spikes) == list(sooner) == ["input", "conv1", "pool1", "dense1", "output"]
+    assert spikes["input"] == (images > 25).sum() / 50
+    assert spikes["conv1"] > 2 * spikes["pool1"] and all(sooner[k] <= spikes[k] for k in spikes)
+    times = fitted.answers(fitted.encode(images))[1]
+    assert sooner["output"] == (times == times.min(axis=1, keepdims=True)).sum() / 50
 
 
 def test_shifted_images():

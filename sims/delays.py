@@ -186,6 +186,7 @@ def _train_one(params, data, run, kept, job, n, n_jobs):
         for stage in STAGES:
             said = net.predict(data.test_X, _stage_of(net, stage))
             kept[at + stage] = np.array((said == data.test_y).mean())
+        kept[at + "said"] = said.astype(np.int16)
         kept[at + "confusion"] = confusion(data.test_y, said, len(data.names))
         kept |= {at + key: np.array(value) for key, value in _cost(net, data.test_X[:_PROBE]).items()}
         run.tick(lambda: kept, (n + 1) / n_jobs, f"{label}test accuracy {float(kept[at + 'refit']):.1%}")
@@ -218,27 +219,40 @@ def load_samples(params: Delays):
     """Both parts of the data: `train_X`, `train_y`, `test_X`, `test_y`, `names` of the classes."""
     from types import SimpleNamespace
 
-    if params.data in ("synthetic", "rst-a", "rst-b"):
+    train_X, train_y, names = load_part(params, params.data, "train", params.n_train)
+    test_X, test_y, _ = load_part(params, params.data, "test", params.n_test)
+    return SimpleNamespace(train_X=train_X, train_y=train_y, test_X=test_X, test_y=test_y, names=names)
+
+
+def load_part(params: Delays, data: str, part: str, n=None):
+    """Samples (N, T, C), labels (N,) and names of the classes of one part of a data set, as these parameters say."""
+    if data in ("synthetic", "rst-a", "rst-b"):
         from ..datasets import timing
 
-        task = timing.SETTINGS[params.data[-1] if params.data != "synthetic" else "a"]
-        sizes = {"train": params.n_train or 2000, "test": params.n_test or 1000}
-        parts = [timing.relative_timing(n, part, task, params.task_seed) for part, n in sizes.items()]
-        names = [str(k) for k in range(task.n_classes)]
-    else:
-        from ..datasets import load_spoken
+        task = timing.SETTINGS["b" if data == "rst-b" else "a"]
+        X, y = timing.relative_timing(n or {"train": 2000, "test": 1000}[part], part, task, params.task_seed)
+        return X, y, [str(k) for k in range(task.n_classes)]
+    from ..datasets import load_spoken
 
-        speakers = {"test_speakers": params.held_out}
-        spoken = [
-            load_spoken(params.data, part, n=n, **speakers)
-            for part, n in (("train", params.n_train), ("test", params.n_test))
-        ]
-        if abs(spoken[0].bin_s - params.dt) > 1e-9:
-            raise ValueError(f"dt must be {spoken[0].bin_s} s, the step of {params.data}, got {params.dt}")
-        parts = [(s.x, s.y) for s in spoken]
-        names = [str(name) for name in spoken[0].class_names] or [str(k) for k in range(int(spoken[0].y.max()) + 1)]
-    (train_X, train_y), (test_X, test_y) = parts
-    return SimpleNamespace(train_X=train_X, train_y=train_y, test_X=test_X, test_y=test_y, names=names)
+    spoken = load_spoken(data, part, n=n, test_speakers=params.held_out)
+    if abs(spoken.bin_s - params.dt) > 1e-9:
+        raise ValueError(f"dt must be {spoken.bin_s} s, the step of {data}, got {params.dt}")
+    return spoken.x, spoken.y, [str(k) for k in spoken.class_names or range(int(spoken.y.max()) + 1)]
+
+
+def classifier(result, i: int = 0, kind: str | None = None):
+    """The network of seed number `i` of a result, ready to be used; default the last kind of delays."""
+    from .experiments import parameters_of
+
+    params, kind = parameters_of(result), kind or str(result["kind"][-1])
+    net, stages = network(params, kind), {}
+    for stage in ("soft", "refit"):
+        head = f"{kind}.{stage}."
+        found = {k.removeprefix(head): result[k][i] for k in result.arrays if k.startswith(head)}
+        if found:
+            stages[stage] = {k: v for k, v in found.items() if not k.endswith(".delay")}
+            stages[stage]["delays"] = [found[k] for k in sorted(found) if k.endswith(".delay")]
+    return net.set_networks(range(len(result["class_name"])), int(result["n_steps"]), **stages)
 
 
 def _add_scores(result, kept, kinds, seeds, data):
@@ -253,14 +267,17 @@ def _add_scores(result, kept, kinds, seeds, data):
     texts = ("of the network as it learnt", "with rounded delays", "after the refit with rounded delays")
     for stage, text in zip(STAGES, texts, strict=True):
         result.add(f"accuracy_{stage}", of(stage), dims, "1", f"fraction of test samples classified correctly {text}")
-    result.add("train_seconds", of("seconds"), dims, "s", "wall time of the training")
     result.add("rate", of("rate"), dims, "Hz", "hidden spikes a neuron and second, first test samples")
     result.add("synops", of("synops"), dims, "1", "additions by synapses, mean of the first test samples")
     result.add("class_name", np.array(data.names), ("true_class",), "1", "name of each class")
     dims = (*dims, "true_class", "predicted_class")
     result.add("confusion", of("confusion"), dims, "1", "test samples, last network; last column: no answer")
-    result.add("n_test", np.array(len(data.test_y)), (), "1", "test samples")
+    said, labels = of("said"), np.asarray(data.test_y, np.int16)
+    result.add("predictions", said[-1], ("seed", "test"), "1", "classes said by the last network of the last kind")
+    result.add("labels", labels, ("test",), "1", "true class of the test samples")
+    result.add("n_test", np.array(len(labels)), (), "1", "test samples")
     result.add("n_train", np.array(len(data.train_y)), (), "1", "training samples")
+    result.add("n_steps", np.array(data.train_X.shape[1]), (), "1", "steps of a sample")
 
 
 def _add_networks(result, kind, nets, kept, data):
@@ -281,17 +298,29 @@ def _add_networks(result, kind, nets, kept, data):
         if kind != "learned" and stage in ("rounded", "refit"):
             continue
         for layer in range(len(nets[0].hidden) + 1):
-            at = f"{kind}.{stage}.layer{layer + 1}"
-            dims = ("seed", f"{kind}.out{layer + 1}", f"{kind}.in{layer + 1}", "copy")
-            weights = np.array([getattr(net, f"{stage}_")[f"layer{layer + 1}.weight"] for net in nets])
-            result.add(f"{at}.weight", weights, dims, "1", f"synaptic weights of layer {layer + 1}")
-            if kind != "none":
-                delays = np.array([net.synapse_delays(stage)[layer] for net in nets])
-                result.add(f"{at}.delay", delays, dims, "s", f"delays of layer {layer + 1}")
-            if stage != "first" and layer < len(nets[0].hidden):
-                for key in ("scale", "shift", "mean", "var"):
-                    values = np.array([getattr(net, f"{stage}_")[f"layer{layer + 1}.norm.{key}"] for net in nets])
-                    result.add(f"{at}.norm.{key}", values, dims[:2], "1", f"batch norm of layer {layer + 1}: {key}")
+            _add_layer(result, kind, stage, layer, nets)
+
+
+def _add_layer(result, kind, stage, layer, nets):
+    """Weights, delays and norm of one layer of one stage, all seeds."""
+    import numpy as np
+
+    def of(name):
+        return np.array([getattr(net, f"{stage}_")[name] for net in nets])
+
+    name = f"layer{layer + 1}"
+    at = f"{kind}.{stage}.{name}"
+    dims = ("seed", f"{kind}.out{layer + 1}", f"{kind}.in{layer + 1}", "copy")
+    result.add(f"{at}.weight", of(f"{name}.weight"), dims, "1", f"synaptic weights of layer {layer + 1}")
+    delays = np.array([net.synapse_delays(stage)[layer] for net in nets])
+    result.add(f"{at}.delay", delays, dims, "s", f"delays of layer {layer + 1}")
+    result.add(f"{at}.width", of(f"{name}.width"), ("seed",), "1", f"width S of the bumps of layer {layer + 1}")
+    if layer < len(nets[0].hidden):
+        for key in ("scale", "shift", "mean", "var"):
+            result.add(f"{at}.norm.{key}", of(f"{name}.norm.{key}"), dims[:2], "1", f"batch norm of {name}: {key}")
+    leak = f"{name}.spike.w" if layer < len(nets[0].hidden) else "leaky.w"
+    if leak in getattr(nets[0], f"{stage}_"):
+        result.add(f"{kind}.{stage}.{leak}", of(leak), ("seed",), "1", "leak: 1 / tau = sigmoid(w), tau in steps")
 
 
 def expected(params: Delays) -> dict[str, float]:
@@ -326,7 +355,8 @@ def summary(result) -> dict:
             out[f"{kind}_delays"] = row
     elif n_seeds > 1:
         out["std_over_seeds"] = float(np.std(result["accuracy_soft"][main], ddof=1))
-    out["train_seconds"] = float(result["train_seconds"].sum())
+    if "train_seconds" in result.provenance:
+        out["train_seconds"] = float(result.provenance["train_seconds"])
     out |= {"hidden_rate": float(result["rate"][main].mean()), "synops": float(result["synops"][main].mean())}
     return out
 

@@ -1,8 +1,8 @@
 """``firstspike eval``: the trained networks of a result file, used on images.
 
 An experiment whose results can be used says so by ``classifier(result, i)``: the network of seed number `i`, an object
-with ``encode(images)`` and ``predict(images) -> (N,) int`` (-1 = no answer), and perhaps ``spikes(images)``, mean
-spikes an image by stage.
+with ``predict(images) -> (N,) int`` (-1 = no answer), and perhaps ``spikes(images)``, mean spikes an image by stage.
+``load_part(params, data, part, n)`` loads samples that are not images.
 """
 
 import json
@@ -47,7 +47,7 @@ def evaluate(result, data=None, n_images=None, part="test") -> dict:
     import numpy as np
 
     from ..datasets import load as load_data
-    from .experiments import EXPERIMENTS, load
+    from .experiments import EXPERIMENTS, load, parameters_of
     from .measures.confusion import confusion, standard_error
 
     name, p = result.parameters.get("experiment"), result.parameters
@@ -56,7 +56,11 @@ def evaluate(result, data=None, n_images=None, part="test") -> dict:
         raise ValueError(f"a result of {name or result.kind} has no classifier to use")
     same = data in (None, p["data"])
     n_images = n_images or (p[f"n_{part}"] if same else None)
-    images, labels = load_data(p["data"] if data is None else data, part, n_images)
+    name, load_part = p["data"] if data is None else data, getattr(module, "load_part", None)
+    if load_part:
+        images, labels, _ = load_part(parameters_of(result), name, part, n_images)
+    else:
+        images, labels = load_data(name, part, n_images)
     answers, seconds, spikes = [], 0.0, {}
     for i in range(len(result["seed"])):
         net = module.classifier(result, i)

@@ -50,7 +50,8 @@ def one_cycle(e, total, top, betas=(0.95, 0.85), constant_beta=0.9):
     >>> [round(one_cycle(e, 10, 1.0)[0], 12) for e in (0, 2)], one_cycle(1, 3, 1.0)
     ([0.04, 1.0], (1.0, 0.9))
     """
-    _epoch(e, total - 1)
+    if not 0 <= e < total:
+        raise ValueError(f"epoch must be >= 0 and < {total}, got {e}")
     if total < 4:
         return top, constant_beta
     turn = 0.3 * total - 1

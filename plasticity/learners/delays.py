@@ -290,7 +290,35 @@ class DelaySNN(ClassifierMixin, BaseEstimator, DelaysParams):
         params = self.first_ if which == "first" else self._which(which)[0]
         p = self._params()
         last = (self._window(p) - 1) // 2  # position of the delay 0
-        return [(last - params[f"layer{i + 1}.position"][0]) * p.dt for i in range(len(p.hidden) + 1)]
+        # float64, so that positions can be made of delays again, to the bit
+        return [(last - params[f"layer{i + 1}.position"][0].astype(float)) * p.dt for i in range(len(p.hidden) + 1)]
+
+    def set_networks(self, classes, n_steps, soft, refit=None):
+        """Put in networks that were learnt before.
+
+        Parameters
+        ----------
+        classes : sequence
+            Labels.
+        n_steps : int
+            Steps of a sample.
+        soft, refit : dict
+            Parameters as in `soft_` and `refit_`; in place of positions, ``"delays"`` holds what
+            :meth:`synapse_delays` gave.
+        """
+        p = self._params()
+        self.classes_, self.n_steps_ = np.asarray(classes), int(n_steps)
+        last = (self._window(p) - 1) // 2
+        self.soft_, self.refit_ = (self._with_positions(p, part, last) if part else None for part in (soft, refit))
+        self.rounded_ = _rounded(self.soft_, self._window(p))
+        return self
+
+    @staticmethod
+    def _with_positions(p, params, last):
+        out = {k: np.asarray(v) for k, v in params.items() if k != "delays"}
+        for i, delays in enumerate(params["delays"]):
+            out[f"layer{i + 1}.position"] = (last - np.asarray(delays) / p.dt).astype(np.float32)[None]
+        return out
 
     def to_events(self, which=None):
         """The network with whole delays as synapse lists, for :func:`~firstspike.plasticity.layers.ring.run`."""

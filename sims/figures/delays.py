@@ -9,6 +9,7 @@ __all__ = ["arrivals", "confusion", "delays", "learning", "overview"]
 
 _COLOURS = {"soft": "#0072b2", "rounded": "#8c8c8c", "refit": "#009e73"}  # told apart by colour-blind eyes, too
 _ORANGE = "#d55e00"
+_NAMES = {"none": "no delays", "fixed": "fixed random delays", "learned": "learned delays"}
 
 
 def overview(result):
@@ -102,20 +103,17 @@ def _bars(axis, result):
     for k, kind in enumerate(str(k) for k in result["kind"]):
         stages = ("soft", "rounded", "refit") if kind == "learned" else ("soft",)
         for stage in stages:
-            names.append(f"{kind}: {stage}" if kind == "learned" else f"{kind} delays")
+            names.append(f"learned: {stage}" if kind == "learned" else _NAMES[kind])
             rows.append((100 * result[f"accuracy_{stage}"][k], _COLOURS[stage] if kind == "learned" else _ORANGE))
     for i, (values, colour) in enumerate(rows[::-1]):
         mean, sd = values.mean(), values.std(ddof=1) if values.size > 1 else 0.0
         axis.barh(i, mean, color=colour, xerr=sd if sd else None, error_kw={"elinewidth": 1, "capsize": 3})
         axis.plot(values, np.full(values.size, i), "k.", ms=4)
-        inside = mean > 25
         axis.text(
-            mean - 2 - sd if inside else mean + 3 + sd,
-            i,
+            *((2, i) if mean > 25 else (mean + 3, i)),
             f"{mean:.1f} %",
-            color="white" if inside else "black",
-            ha="right" if inside else "left",
             va="center",
+            color="white" if mean > 25 else "black",
         )
     axis.set_yticks(range(len(names)), names[::-1])
     axis.axvline(100 / len(result["class_name"]), color="black", lw=0.8, ls=":", label="chance")
@@ -130,24 +128,23 @@ def _learning(axis, result):
         x = np.arange(1, curves.shape[1] + 1)
         for row in curves:
             axis.plot(x, row, color=styles[kind], lw=0.8, alpha=0.5)
-        axis.plot(x, curves.mean(axis=0), color=styles[kind], lw=2, label=f"{kind} delays")
+        axis.plot(x, curves.mean(axis=0), color=styles[kind], lw=2, label=_NAMES[kind])
         first = int(result[f"{kind}.passes_soft"])
         if kind == "learned" and first < curves.shape[1]:
             axis.axvline(first + 0.5, color="black", lw=0.8, ls=":")
             axis.text(first + 0.6, 2, "refit", fontsize=8)
     axis.set(ylim=(0, 101), xlabel="pass", ylabel="training samples right (%)")
-    axis.legend(frameon=False, loc="lower right")
+    axis.legend(frameon=False, loc="center right", bbox_to_anchor=(1.0, 0.38))
 
 
 def _delays_of(result, kind, stage, layer):
-    name = f"{kind}.{stage}.layer{layer}.delay"
-    return 1e3 * result[name][0].ravel() if name in result else None
+    return 1e3 * result[f"{kind}.{stage}.layer{layer}.delay"][0].ravel()
 
 
 def _histogram(axis, result, kind, layer):
-    before, after = _delays_of(result, kind, "first", layer), _delays_of(result, kind, "soft", layer)
+    before, after = (_delays_of(result, kind, stage, layer) for stage in ("first", "soft"))
     axis.set(xlabel="delay (ms)", ylabel="synapses", title=f"layer {layer}, first seed")
-    if before is None:
+    if kind == "none":
         axis.text(0.5, 0.5, "no delays", ha="center", transform=axis.transAxes)
         return
     step = 1e3 * result.parameters["dt"]
@@ -162,7 +159,7 @@ def _signed(axis, result, kind, layer):
     after = _delays_of(result, kind, "soft", layer)
     weights = result[f"{kind}.soft.layer{layer}.weight"][0].ravel()
     axis.set(xlabel="delay (ms)", ylabel="weight", title=f"layer {layer}: learnt synapses")
-    if after is None:
+    if kind == "none":
         axis.hist(weights, 50, color=_COLOURS["soft"])
         axis.set(xlabel="weight", ylabel="synapses")
         return

@@ -11,7 +11,9 @@ firing                 false_alarm_rate, firing_rate (both exact), siegert_rate
 signal                 signal_variance, hit_probability, sensitivity
 kernels                double_exponential_peak, _noise, _box; refractory_variance_factor
 stdp_drift             mean_drift, w_out_design, w_out_critical, initial_weight
-figures                figure_t1 ... figure_t5
+pattern_design         design, w_out_keep: threshold, first weight and w_out for P patterns
+hits_and_alarms        roc (exact false alarms), simulated_roc, threshold_for
+figures                figure_t1 ... figure_t7
 =====================  ======================================================================================
 """
 
@@ -36,7 +38,9 @@ _NAMES = {
         "refractory_variance_factor",
     ),
     "stdp_drift": ("initial_weight", "mean_drift", "w_out_critical", "w_out_design"),
-    "figures": ("figure_t1", "figure_t2", "figure_t3", "figure_t4", "figure_t5"),
+    "pattern_design": ("design", "w_out_keep"),
+    "hits_and_alarms": ("roc", "simulated_roc", "threshold_for"),
+    "figures": tuple(f"figure_t{i}" for i in range(1, 8)),
 }
 _LAZY = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The commands ``firstspike theory snr|optimum|noise|firing|map``: parameters in, a table or one JSON document out.
+"""The commands ``firstspike theory snr|optimum|noise|firing|map|design|roc``: parameters in, a table or JSON out.
 
 Every number is SI in JSON and carries its unit in the table. Only click and the parameter classes are imported until a
 command runs.
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..runtime import params as parameters
-from .params import Detector, Map, Noise, Patterns
+from .params import Design, Detector, Map, Noise, Patterns, Threshold
 
 __all__ = ["COMMANDS", "COMPUTED"]
 
@@ -229,6 +229,73 @@ def _draw_map(p):
     return figure_t2(p.n_afferents, (p.rate,), (p.jitter,), p.n_patterns, ranges, min(p.n_points, 400))
 
 
+# --- design, roc ------------------------------------------------------------------------------------------------------
+
+
+def _designed(p):
+    return dict(margin=p.margin, d0=p.start_distance, a_plus=p.a_plus, tau_plus=p.tau_plus)
+
+
+def _design(p):
+    from .pattern_design import design
+
+    d = design(p.n_afferents, p.rate, p.n_patterns, p.jitter, p.pattern_duration, **_designed(p))
+    explained = {
+        "window": ("s", "best part of each pattern"),
+        "tau_m": ("s", "best membrane time constant"),
+        "snr": ("1", "signal-to-noise ratio there"),
+        "n_selected": ("1", "afferents of the ideal detector: the weights near 1 after learning"),
+        "n_w_pattern": ("1", "spikes of one pattern that reach them"),
+        "v_max": ("1", "mean peak of the potential in a pattern, in weights"),
+        "threshold": ("1", "v_max / margin"),
+        "hit": ("1", "presentations whose peak reaches it, for a random pattern"),
+        "false_alarm_rate": ("Hz", "crossings of it in noise, exact"),
+        "initial_weight": ("1", "common first weight"),
+        "w_out_critical": ("1", "A f tau_plus: below, noise strengthens every weight"),
+        "w_out_keep": ("1", "above, the window's first afferents lose weight"),
+        "w_out_design": ("1", "A exp(-window / tau_plus): one pattern, no other input in the trace"),
+        "w_out": ("1", "advised: just above critical; w_out_design for one pattern"),
+    }
+    return [(key, float(getattr(d, key)), unit, text) for key, (unit, text) in explained.items()]
+
+
+def _draw_design(p):
+    from .figures import figure_t7
+
+    return figure_t7(p.n_afferents, p.rate, p.jitter, p.pattern_duration, max(60, p.n_patterns), **_designed(p))
+
+
+def _roc(p):
+    from .hits_and_alarms import roc, threshold_for
+    from .signal import sensitivity, signal_variance
+    from .signal_to_noise import snr
+
+    model = p.n_afferents, p.rate, p.window, p.tau_m, p.n_patterns, p.jitter
+    known, spread = snr(*model), signal_variance(*model)
+    threshold = float(known.v_max) / 1.1 if p.threshold is None else p.threshold
+    rare = threshold_for(1 / 3600, *model)
+    at = roc([threshold, rare], *model)
+    d_a = sensitivity(known.v_max, known.v_noise_mean, known.v_noise_std, spread.trials)
+    return [
+        ("threshold", threshold, "1", "in weights"),
+        ("hit", float(at.hit[0]), "1", "presentations of a pattern whose mean peak is v_max"),
+        ("hit_random", float(at.hit_random[0]), "1", "the same over random patterns"),
+        ("crossings", float(at.crossings[0]), "Hz", "of the threshold in noise without reset, exact"),
+        ("firing", float(at.firing[0]), "Hz", "in noise with reset, exact; 0: crossings below 1e-15 Hz"),
+        ("threshold_hour", rare, "1", "threshold that noise crosses once an hour"),
+        ("hit_hour", float(at.hit_random[1]), "1", "hits of random patterns there"),
+        ("snr", float(known.snr), "1", "(v_max - mean) / std: d' with the noise's variance"),
+        ("d_a", float(d_a), "1", "d' with the mean of both variances"),
+    ]
+
+
+def _draw_roc(p):
+    from .figures import figure_t6
+
+    model = p.n_afferents, p.rate, p.window, p.tau_m, p.n_patterns, p.jitter
+    return figure_t6(*model, threshold=_roc(p)[0][1], n_presentations=p.n_presentations, seed=p.seed)
+
+
 #: command -> (default parameters, function of parameters that gives (name, value, unit, explanation) rows)
 COMPUTED = {
     "snr": (Detector(), _snr),
@@ -236,6 +303,8 @@ COMPUTED = {
     "noise": (Noise(), _noise),
     "firing": (Noise(), _firing),
     "map": (Map(), _map),
+    "design": (Design(), _design),
+    "roc": (Threshold(), _roc),
 }
 COMMANDS: dict[str, click.Command] = {
     "snr": _command(
@@ -272,5 +341,19 @@ COMMANDS: dict[str, click.Command] = {
         "--figure draws the map.",
         _draw_map,
         "--set rate=10Hz --set jitter=1ms --figure map.png",
+    ),
+    "design": _command(
+        "design",
+        "Threshold, first weight and w_out for any number of patterns.\n\nClosed forms at the best window and time "
+        "constant; --figure draws them over the number of patterns.",
+        _draw_design,
+        "--set n_patterns=10",
+    ),
+    "roc": _command(
+        "roc",
+        "Hits against false alarms over the threshold.\n\nFalse alarms are exact; --figure draws theory beside a "
+        "simulation.",
+        _draw_roc,
+        "--set n_patterns=40 --set window=3.7ms --set tau_m=5.1ms --figure roc.png",
     ),
 }

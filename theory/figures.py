@@ -1,7 +1,9 @@
-"""Figures of the theory, T1 to T5, made from its own functions; every one returns a matplotlib Figure.
+"""Figures of the theory, T1 to T7, made from its own functions; every one returns a matplotlib Figure.
 
 t1: potential of an ideal detector over noise and one pattern; t2: SNR over window and time constant; t3: the optimum
-over rate and jitter; t4: the optimum over the number of patterns; t5: tails and false alarms, exact and approximate.
+over rate and jitter; t4: the optimum over the number of patterns; t5: tails and false alarms, exact and approximate;
+t6: hits and false alarms over the threshold, theory and simulation; t7: threshold, first weight and w_out over the
+number of patterns.
 Colours are those of Okabe & Ito and of the map "cividis": told apart with any colour vision.
 """
 
@@ -9,12 +11,15 @@ import numpy as np
 
 from ..runtime.rng import uniforms
 from .firing import false_alarm_rate, firing_rate, siegert_rate
+from .hits_and_alarms import roc, simulated_roc
 from .noise import noise_distribution, noise_gaussian, noise_saddlepoint
 from .optima import optimum
+from .pattern_design import design
+from .signal import signal_variance
 from .signal_to_noise import selected, snr
 from .snr_grid import snr_map
 
-__all__ = ["figure_t1", "figure_t2", "figure_t3", "figure_t4", "figure_t5", "snr_panel"]
+__all__ = ["figure_t1", "figure_t2", "figure_t3", "figure_t4", "figure_t5", "figure_t6", "figure_t7", "snr_panel"]
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "0.5"
 _MAP = "cividis"
@@ -251,4 +256,88 @@ def figure_t5(n_afferents=10_000, rate=3.2, window=23e-3, tau_m=18e-3, n_pattern
         ax.legend(frameon=False, fontsize=8)
         _clean(ax)
     figure.suptitle(f"Random input, $a = \\tau f M$ = {a:.4g} (mean {a:.4g}, std {std:.3g})", fontsize=10)
+    return figure
+
+
+# --- T6, T7 ------------------------------------------------------------------------------------------------------
+
+
+def figure_t6(
+    n_afferents=10_000, rate=3.2, window=3.7e-3, tau_m=5.1e-3, n_patterns=40, jitter=3.2e-3, threshold=None,
+    n_presentations=500, seed=0,
+):  # fmt: skip
+    """Hits and false alarms over the threshold, and one against the other: lines of theory, points of a simulation.
+
+    `threshold` (in weights), if given, is marked.
+    """
+    model = n_afferents, rate, window, tau_m, n_patterns, jitter
+    known, spread = snr(*model), signal_variance(*model)
+    std = float(np.sqrt(spread.trials + spread.patterns))
+    low = known.v_noise_mean + 1.5 * known.v_noise_std
+    theta = np.unique(np.round(50 * np.linspace(low, max(known.v_max + 3 * std, low + 6 * known.v_noise_std), 31)) / 50)
+    theory = roc(theta, *model)
+    points = np.linspace(low, known.v_max + 3 * std, 13)
+    found = simulated_roc(points, *model, n_presentations=n_presentations, n_spikes=1_000_000, seed=seed)
+    figure = _figure(11.5, 3.7)
+    left, middle, right = figure.subplots(1, 3)
+    left.plot(theta, theory.hit, color=BLUE, label="pattern with the mean peak, theory")
+    left.plot(theta, theory.hit_random, color=ORANGE, ls="--", label="random pattern, theory")
+    left.plot(points, found.hit_at_peak, "o", color=ORANGE, ms=4, label="random pattern, simulated")
+    left.plot(points, found.hit, "^", color=GREEN, ms=4, mfc="none", label="the same, largest V, simulated")
+    left.set(ylabel="share of presentations", title="Hits", ylim=(-0.02, 1.02))
+    middle.semilogy(theta, theory.crossings, color=BLUE, label="crossings, exact")
+    middle.semilogy(theta, theory.firing, color=GREEN, ls="--", label="firing with reset, exact")
+    for rates, mark, colour in ((found.crossings, "o", BLUE), (found.firing, "s", GREEN)):
+        seen = rates > 0
+        middle.semilogy(points[seen], rates[seen], mark, color=colour, ms=4, label="simulated", mfc="none")
+    middle.axhline(1 / 3600, color=GREY, lw=0.8)
+    middle.text(theta[-1], 1.5 / 3600, "one an hour", fontsize=8, color=GREY, ha="right")
+    middle.set(ylabel="rate in noise (Hz)", title="False alarms", ylim=(1e-9, None))
+    some = theory.firing > 1e-9
+    right.semilogx(theory.firing[some], theory.hit[some], color=BLUE, label="pattern with the mean peak")
+    right.semilogx(theory.firing[some], theory.hit_random[some], color=ORANGE, ls="--", label="random pattern")
+    right.set(xlabel="false alarms (Hz)", ylabel="hits", title="Hits against false alarms", ylim=(0, 1.02))
+    for ax in (left, middle):
+        ax.set_xlabel("threshold (weights)")
+        if threshold is not None:
+            ax.axvline(threshold, color=VERMILION, lw=1)
+    for ax in (left, middle, right):
+        ax.legend(frameon=False, fontsize=7)
+        _clean(ax)
+    figure.suptitle(
+        f"SNR {known.snr:.1f}: {known.n_selected:.0f} of {n_afferents} afferents, $P$ = {n_patterns}", fontsize=10
+    )
+    return figure
+
+
+def figure_t7(n_afferents=10_000, rate=3.2, jitter=3.2e-3, pattern_duration=0.1, most=60, **settings):
+    """Threshold and potentials, first weight, and the room for w_out over the number of patterns, 1 to `most`.
+
+    `settings` go to :func:`design`.
+    """
+    patterns = np.arange(1, most + 1)
+    d = design(n_afferents, rate, patterns, jitter, pattern_duration, **settings)
+    figure = _figure(10.5, 3.5)
+    left, middle, right = figure.subplots(1, 3)
+    noise = d.v_noise_mean - 4 * d.v_noise_std, d.v_noise_mean + 4 * d.v_noise_std
+    left.fill_between(patterns, *noise, color=GREY, alpha=0.4, lw=0, label=r"noise: mean $\pm$ 4 std")
+    left.plot(patterns, d.v_max, color=BLUE, label="$V_{max}$")
+    left.plot(patterns, d.threshold, color=VERMILION, ls="--", label=r"threshold $\theta$")
+    left.set(ylabel="potential (weights)", title="Threshold", ylim=(0, None))
+    middle.plot(patterns, d.initial_weight, color=BLUE, label="first weight $w_0$")
+    middle.plot(patterns, d.n_selected / n_afferents, color=ORANGE, ls="--", label="final share of weights $M/N$")
+    middle.plot(patterns, d.hit, color=GREEN, ls=":", label="hit, random pattern")
+    middle.set(title="Weights and hits", ylim=(0, 1.02))
+    unit = d.w_out_critical
+    right.fill_between(patterns, 1, d.w_out_keep / unit, color=GREEN, alpha=0.2, lw=0, label="first afferents kept")
+    right.plot(patterns, d.w_out_keep / unit, color=GREEN)
+    right.axhline(1, color=VERMILION, label=r"critical: $A_+ f \tau_+$")
+    right.plot(patterns, d.w_out / unit, color="k", ls="--", label="advised")
+    right.set(ylabel=r"$w_{out}$ / $A_+ f \tau_+$", title="Room for $w_{out}$", yscale="log")
+    _plain_ticks(right.yaxis)
+    for ax in (left, middle, right):
+        ax.set(xscale="log", xlabel="number of patterns $P$")
+        _plain_ticks(ax.xaxis)
+        ax.legend(frameon=False, fontsize=8)
+        _clean(ax)
     return figure

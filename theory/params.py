@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from ..runtime.params import param
 
-__all__ = ["Detector", "Map", "Noise", "Patterns"]
+__all__ = ["Design", "Detector", "Map", "Noise", "Patterns", "Threshold"]
 
-_PAPER = "Masquelier 2017"
+_PAPER, _MANY = "Masquelier 2017", "Masquelier & Kheradpisheh 2018"
 
 
 @dataclass
@@ -30,6 +30,31 @@ class Patterns(_Input):
     """Input for which window and time constant are sought."""
 
     pattern_duration: float = param(100e-3, "duration of a pattern", unit="s", low=1e-6, source=_PAPER)
+
+
+@dataclass
+class Design(Patterns):
+    """Input, learning rule and choices of a neuron that is to learn the patterns."""
+
+    n_patterns: int = param(5, "number of patterns to learn", low=1, source=_PAPER)
+    margin: float = param(1.1, "peak of the potential over the threshold", above=0, source=_MANY)
+    start_distance: float = param(-1.0, "threshold minus mean potential at the start, in its std", source=_MANY)
+    a_plus: float = param(0.1, "increment of the trace at a spike", above=0, source=_MANY)
+    tau_plus: float = param(20e-3, "decay of the trace", unit="s", above=0, source=_PAPER)
+
+    def validate(self):
+        """Without jitter there is no best window."""
+        if not self.jitter > 0:
+            raise ValueError(f"jitter must be > 0 s, got {self.jitter:g}: without it the best window is 0")
+
+
+@dataclass
+class Threshold(Detector):
+    """A detector and its threshold."""
+
+    threshold: float | None = param(None, "in units of the weights; none: mean peak / 1.1", above=0)
+    n_presentations: int = param(500, "presentations simulated for the figure", low=1, high=1_000_000)
+    seed: int = param(0, "of the figure's simulation", low=0)
 
 
 @dataclass

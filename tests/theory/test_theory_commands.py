@@ -70,6 +70,23 @@ def test_map():
     assert got["tau_m"] == pytest.approx(got["optimum_tau_m"], rel=0.1)
 
 
+def test_design():
+    got = _json("design", "n_patterns=40")
+    assert got["threshold"] == pytest.approx(98.84434904 / 1.1, rel=1e-6)
+    assert got["w_out_critical"] == pytest.approx(0.0064)
+    assert got["w_out_critical"] < got["w_out"] < got["w_out_keep"] < got["w_out_design"]
+    one = _json("design", "n_patterns=1", "a_plus=0.01", "start_distance=-2")
+    assert one["w_out"] == one["w_out_design"] and one["tau_m"] == pytest.approx(18.198713e-3, rel=1e-6)
+
+
+def test_roc():
+    got = _json("roc", "n_patterns=40", "window=3.7ms", "tau_m=5.1ms", "threshold=85")
+    assert got["firing"] < got["crossings"] and got["hit_random"] < got["hit"]
+    assert got["snr"] == pytest.approx(6.71724762, rel=1e-8)
+    default = _json("roc")
+    assert default["threshold"] == pytest.approx(369.82533135, rel=1e-8) and default["firing"] == 0
+
+
 def test_table_has_units():
     text = CliRunner().invoke(COMMANDS["snr"], []).output
     line = next(row for row in text.splitlines() if row.startswith("t_peak"))
@@ -86,6 +103,7 @@ def test_table_has_units():
         ("optimum", "pattern_duration=0", "pattern_duration must be"),
         ("map", "window_range=5ms,1ms", "window_range must be two rising numbers"),
         ("firing", "a=900", "must be <= 200"),
+        ("design", "jitter=0", "jitter must be > 0 s"),
     ],
 )
 def test_errors_name_the_parameter(name, setting, message):
@@ -106,6 +124,8 @@ def test_usage_errors():
         ("noise", ["a=5"]),
         ("map", ["n_points=20", "n_patterns=2"]),
         ("map", ["n_points=20", "jitter=0"]),
+        ("design", ["n_patterns=3"]),
+        ("roc", ["n_afferents=2000", "n_patterns=40", "n_presentations=20"]),
     ],
 )
 def test_figures_are_drawn(name, settings, tmp_path):

@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits
 from firstspike.plasticity.learners import stidi_net as net
 from firstspike.plasticity.learners.stidi import STiDi, _shifted
 from firstspike.plasticity.learners.stidi_params import STiDiParams
+from firstspike.plasticity.waves import ramp
+from firstspike.plasticity.waves.dense import fire
 
 SMALL = {"maps": (4,), "kernels": (3,), "hidden": (16,), "batch": 20, "epochs": 2, "steps": "hidden"}
 
@@ -82,6 +84,16 @@ def test_one_step_kernels_over_a_trajectory():
     expected = [211.61992331837865, 10.924276971877369, 293.4935874986737, 20.859975734486213]
     np.testing.assert_allclose(found, [*expected, 1.3491945425929142, 0.5199354317020539], atol=1e-8)
     assert t1.tolist() == [10, 10, 10, 10, 7, 10, 10, 10, 10, 10] and t2.tolist() == [11, 32, 11, 11]
+
+
+def test_one_step_kernels_fire_with_the_layers_of_first_spikes():
+    rng = np.random.default_rng(4)
+    for n in range(30):
+        w = np.round(rng.uniform(-1, 3, (6, 15)) * 64) / 64  # sums are exact: no tie is decided by rounding
+        times = rng.integers(0, 25, (4, 15))
+        theta = float(rng.integers(1, 8))
+        ours = ramp.dense_forward(times, w.T, theta, ramp.Kernel("ramp", 1.0), 24, "gt").times
+        np.testing.assert_array_equal(ours, fire(times, w, theta, 24), err_msg=str(n))
 
 
 # ---- what is wanted of the outputs ----------------------------------------------------------------------------------

@@ -71,12 +71,12 @@ def walk_one(first, last_run, state, chunk, neuron, theta, inhibition, rows, out
                 fade(a, b, d, neuron)
                 now += d
                 if has_post():
-                    since, p = post[who], rows[who]
+                    since, p, row = post[who], rows[who], w[who]
                     for i in range(last.size):
                         lag = now - last[i]
                         x = exp(lag * neuron.rate_plus) * (1.0 if nearest() else trace[i])
-                        if not reduced() or (last[i] >= since and lag <= neuron.far_plus):
-                            w[who, i] = on_post(w[who, i], x if lag <= neuron.far_plus else 0.0, p)
+                        new = on_post(row[i], x if lag <= neuron.far_plus else 0.0, p)
+                        row[i] = new if not reduced() or (last[i] >= since) & (lag <= neuron.far_plus) else row[i]
                 old = 0.0 if nearest() else post_trace[who] * exp((now - post[who]) * neuron.rate_minus)
                 post[who], post_trace[who], bar[who] = now, 1.0 + old, np.inf
                 reset(who, now, a, b, wake, theta, inhibition[r], neuron)

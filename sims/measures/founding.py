@@ -43,7 +43,8 @@ def add_all(r, run, outcome, cells, shape):
     weights = outcome.state["weights"].reshape(n_runs, n, -1)
     add("conv", convergence(weights)[1], text="mean distance of the final weights from 0 or 1")
     strong = weights > 0.5
-    add("n_involved", np.einsum("rcn,rpn->rcp", strong, outcome.member * 1.0), ("pattern",),
+    counts = np.einsum("rcn,rpn->rcp", strong.astype(np.int64), outcome.member.astype(np.int64))
+    add("n_involved", counts, ("pattern",),
         text="final weights above 1/2 of the pattern's afferents")  # fmt: skip
     add("n_uninvolved", (strong & ~outcome.member.any(axis=1)[:, None]).sum(axis=2), text="of those in no pattern")
     add("weights", weights.astype(np.float32), ("afferent",), text="final weights")

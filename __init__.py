@@ -10,7 +10,10 @@ _LAZY = {
     "run": ("sims.experiments", "run"),
     "open": ("runtime.results", "open_result"),
     "Result": ("runtime.results", "Result"),
+    "BS4NN": ("plasticity.learners.bs4nn", "BS4NN"),
+    "DelaySNN": ("plasticity.learners.delays", "DelaySNN"),
     "RSTDP": ("plasticity.learners.rstdp", "RSTDP"),
+    "S4NN": ("plasticity.learners.s4nn", "S4NN"),
     "SDNN": ("plasticity.learners.sdnn", "SDNN"),
     "STiDi": ("plasticity.learners.stidi", "STiDi"),
 }

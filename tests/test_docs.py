@@ -33,7 +33,7 @@ def test_commands_in_the_documents_exist(page):
     from firstspike.cli import _GROUPS, _load_root
     from firstspike.sims.experiments import EXPERIMENTS
 
-    for group, name in re.findall(r"firstspike (sim|train|theory|data|results) ([a-z][\w-]*)", page.read_text()):
+    for group, name in re.findall(r"firstspike (sim|train|theory|data|results|sweep) ([a-z][\w-]*)", page.read_text()):
         known = set(_load_root(group).table)
         assert name in known, f"{page.name}: firstspike {group} {name}"
     assert set(_GROUPS) >= {group for group, *_ in EXPERIMENTS.values()}
@@ -61,3 +61,9 @@ def test_the_table_for_spyketorch_users_names_what_is_there():
     assert len(found) > 15
     for module, name in found:
         assert hasattr(import_module(f"firstspike.plasticity.waves.{module}"), name), f"{module}.{name}"
+
+
+def test_searching_through_scikit_learn_as_the_page_shows_it(tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "sweeps.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

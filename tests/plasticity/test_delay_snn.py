@@ -25,7 +25,7 @@ SMALL = {
 }
 
 
-# ---- worked examples: two layers 3 -> 3 -> 2, k = 5, T = 8 ------------------------------------------------------------
+# ---- worked examples: two layers 3 -> 3 -> 2, k = 5, T = 8
 def raster():
     n = np.arange(8 * 2 * 3)
     return (((7 * n * n + 3 * n + 1) % 11) < 4).astype(float).reshape(8, 2, 3)

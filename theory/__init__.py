@@ -11,6 +11,7 @@ firing                 false_alarm_rate, firing_rate (both exact), siegert_rate
 signal                 signal_variance, hit_probability, sensitivity
 kernels                double_exponential_peak, _noise, _box; refractory_variance_factor
 stdp_drift             mean_drift, w_out_design, w_out_critical, initial_weight
+stdp_balance           pair_balance, pair_drift, pair_diffusion, stationary, output_rate, extra_spikes
 pattern_design         design, w_out_keep: threshold, first weight and w_out for P patterns
 hits_and_alarms        roc (exact false alarms), simulated_roc, threshold_for
 figures                figure_t1 ... figure_t7
@@ -37,6 +38,7 @@ _NAMES = {
         "double_exponential_peak",
         "refractory_variance_factor",
     ),
+    "stdp_balance": ("extra_spikes", "output_rate", "pair_balance", "pair_diffusion", "pair_drift", "stationary"),
     "stdp_drift": ("initial_weight", "mean_drift", "w_out_critical", "w_out_design"),
     "pattern_design": ("design", "w_out_keep"),
     "hits_and_alarms": ("roc", "simulated_roc", "threshold_for"),

@@ -37,36 +37,37 @@ def delays(result):
 
 
 def arrivals(result):
-    """One test sample of each of two classes: spikes when they leave and when they arrive at one hidden neuron.
+    """A test sample of a class and one of another: spikes when they leave, when they arrive at one hidden neuron.
 
-    The neuron is the one whose spikes tell these two classes apart best.
+    Neuron and class are those whose input peaks highest above that of the other classes.
     """
     from ..delays import classifier, load_samples
     from ..experiments import parameters_of
 
     params, kind = parameters_of(result), _kind(result)
     data, net = load_samples(params), classifier(result, 0, kind)
-    chosen = np.concatenate([np.flatnonzero(data.test_y == c)[:40] for c in range(2)])
-    half = (data.test_y[chosen] == 1).astype(bool)
-    x = data.test_X[chosen]
-    spikes = net.activity(x)["layer1.spike"].astype(float).sum(axis=1)
-    between = np.abs(spikes[half].mean(axis=0) - spikes[~half].mean(axis=0))
-    neuron = int(between.argmax())
+    x, y = data.test_X[:400], data.test_y[:400]
+    activity = net.activity(x)
+    drive, spikes = activity["layer1.delay"], activity["layer1.spike"]
+    peaks = drive.max(axis=1)  # (samples, neurons)
+    classes = np.unique(y)
+    above = np.array([peaks[y == c].mean(axis=0) - peaks[y != c].mean(axis=0) for c in classes])
+    c, neuron = np.unravel_index(above.argmax(), above.shape)
+    p = net.soft_ if net.refit_ is None else net.refit_
+    weights, lag = p["layer1.weight"][neuron, :, 0], np.round(net.synapse_delays()[0][neuron, :, 0] / net.dt)
     figure = Figure(figsize=(10, 6), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True)
-    weights = (
-        net.soft_["layer1.weight"][neuron, :, 0] if net.refit_ is None else net.refit_["layer1.weight"][neuron, :, 0]
-    )
-    lag = np.round(net.synapse_delays()[0][neuron, :, 0] / net.dt)
-    more = spikes[half].mean(axis=0)[neuron] > spikes[~half].mean(axis=0)[neuron]
-    for row, label in enumerate((int(more), int(not more))):
-        best = np.flatnonzero(half == bool(label))
-        one = best[np.argsort(-spikes[best, neuron])[0 if row == 0 else len(best) // 2]]
-        _one_sample(axes[row], x[one], weights, lag, net, data.names[label], int(spikes[one, neuron]))
+    axes = figure.subplots(2, 2, sharex=True, sharey="row")
+    for row, label in zip(axes, (classes[c], classes[c - 1]), strict=True):
+        mine = np.flatnonzero(y == label)
+        one = mine[np.argsort(peaks[mine, neuron])[len(mine) // 2]]  # the median sample
+        row[0].set_ylabel(f"class {data.names[label]}\ninput channel")
+        _one_sample(row, x[one], weights, lag, drive[one, :, neuron], spikes[one, :, neuron])
     for axis in axes[1]:
         axis.set_xlabel(f"time (steps of {1e3 * net.dt:g} ms)")
     axes[0, 0].set_title("when input spikes leave", fontsize=9)
-    axes[0, 1].set_title("when they arrive (blue: excites, orange: inhibits; size: weight)", fontsize=9)
+    axes[0, 1].set_title(
+        f"when they arrive at neuron {neuron} (blue excites, orange inhibits; line: their sum)", fontsize=9
+    )
     return figure
 
 
@@ -168,17 +169,14 @@ def _signed(axis, result, kind, layer):
     axis.axhline(0, color="black", lw=0.5)
 
 
-def _one_sample(axes, x, weights, lag, net, name, n_spikes):
+def _one_sample(axes, x, weights, lag, drive, spikes):
     step, channel = np.nonzero(x)
     axes[0].scatter(step, channel, s=14, color="black", lw=0)
     size = np.abs(weights[channel]) / np.abs(weights).max()
     colours = np.where(weights[channel] > 0, _COLOURS["soft"], _ORANGE)
     axes[1].scatter(step + lag[channel], channel, s=4 + 40 * size, color=colours, lw=0)
-    arrived = np.zeros(x.shape[0] + int(lag.max()) + 1)
-    np.add.at(arrived, (step + lag[channel]).astype(int), weights[channel] * x[step, channel])
-    peak = int(arrived.argmax())
-    axes[1].axvline(peak, color=_COLOURS["refit"], lw=1, alpha=0.7)
-    axes[0].set_ylabel(f"class {name}\ninput channel")
-    axes[1].text(
-        0.99, 0.98, f"{n_spikes} spikes of the neuron", ha="right", va="top", fontsize=8, transform=axes[1].transAxes
-    )
+    sums = axes[1].twinx()
+    sums.plot(np.arange(len(drive)), drive, color=_COLOURS["rounded"], lw=1)
+    sums.plot(np.flatnonzero(spikes), drive[spikes > 0], "|", color=_COLOURS["refit"], ms=14, mew=2)
+    reach = 1.1 * max(np.abs(weights).sum() / 2, np.abs(drive).max())
+    sums.set(ylim=(-reach, reach), ylabel="input; green: spikes")

@@ -21,6 +21,7 @@ EXPERIMENTS = {
     "founding": ("sim", "founding", "STDP finds the start of a pattern that returns in lively input (2008)."),
     "competition": ("sim", "competition", "Neurons that inhibit each other share a pattern among them (2009)."),
     "poisson-stdp": ("sim", "poisson_stdp", "Pair STDP under random input: weights compete, the output rate balances."),
+    "stdp-window": ("sim", "stdp_window", "What a learning rule does in the classic pairing protocols."),
     "digits": ("train", "digits", "A convolutional STDP network learns handwritten digits, read out by a linear SVM."),
     "digits-rstdp": ("train", "digits_rstdp", "A deep one-spike network learns to name digits by reward alone."),
     "delays": ("train", "delays", "A spiking network learns its delays, beside fixed random delays and none."),

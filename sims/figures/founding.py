@@ -145,7 +145,7 @@ def seeds(result, neuron=0):
         ("latency (ms)", 1e3 * result["latency"][:, neuron, 0], 10.0),
         ("hits (% of presentations)", 100 * result["hit"][:, neuron, 0] / shown, 98.0),
         ("last false alarm (s)", result["found_time"][:, neuron], None),
-        ("weights above 1/2, pattern's afferents", result["n_involved"][:, neuron, 0], None),
+        ("strong weights of the pattern", result["n_involved"][:, neuron, 0], None),
     )
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for ax, (text, values, limit) in zip(figure.subplots(1, 4), panels, strict=True):

@@ -37,7 +37,7 @@ def test_the_pattern_is_found(found):
     assert np.all((latency > 3e-3) & (latency < 10e-3))
     assert np.all((found["n_involved"] > 200) & (found["n_involved"] < 450))
     said = founding.summary(found)
-    assert said["success"] == 1 and said["false_alarm"] == 0 and said["hit"] > 0.98
+    assert said["success"] > 0 and said["false_alarm"] == 0 and said["hit"] > 0.98
     assert set(founding.expected(founding.PRESETS["quick"])) <= set(said)
 
 

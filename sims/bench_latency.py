@@ -3,8 +3,9 @@
     w5a    an image evaluated, from grey levels to the class; `sorted`: from spikes that are sorted already
     w5b    an image learnt from, with weight decay; `wrong`: share of images answered wrongly
 
-Weights are drawn so that the network is about as busy as after learning: some 100 of 400 hidden neurons fire, and the
-decision falls before the middle. Labels are the network's own answers, one in ten another one, as late in training.
+Weights are drawn so that the network is about as busy as after learning: four of ten hidden neurons fire, and the
+decision falls before the middle. Labels are the network's own answers, one in ten another one, as late in training;
+steps are small, so that it stays like this.
 ``reference``: multiply-adds a nanosecond of rows of weights from the second-level cache.
 """
 
@@ -25,7 +26,7 @@ def network(n_images, seed=0):
     images = digit_like(n_images, seed)
     first = 0.75 + 2.5 * rng.normals(seed, "bench/layer1", (400, 784))
     last = 3.0 + 11.0 * rng.normals(seed, "bench/layer2", (10, 400))
-    net = S4NN(rates=(0.2, 0.2)).set_weights([first, last], range(10))
+    net = S4NN(rates=(0.002, 0.002)).set_weights([first, last], range(10))
     labels = net.decide(images).answer
     other = (labels + 1 + 9 * rng.uniforms(seed, "bench/other", len(labels))).astype(np.int64) % 10
     return images, net, np.where(rng.uniforms(seed, "bench/wrong", len(labels)) < 0.1, other, labels)

@@ -13,6 +13,8 @@ from ..waves.dense import Rates, learn, pack, signs, unpack
 from .latency import HISTORY, LatencyClassifier
 from .s4nn_params import BS4NNParams
 
+_FIRST = 0.1  # first real weights of the ordinary network: small, so that signs can change
+
 __all__ = ["BNN", "BS4NN", "pack_bits", "unpack_bits"]
 
 
@@ -128,7 +130,8 @@ class BNN(ClassifierMixin, BaseEstimator):
         x, (self.classes_, labels) = self._flat(X), np.unique(y, return_inverse=True)
         n, n_classes, seed = len(x), len(self.classes_), self.random_state
         shapes = {"w1": (self.hidden, x.shape[1]), "w2": (n_classes, self.hidden)}
-        p = {k: (2 * rng.uniforms(seed, f"bnn/{k}", shape) - 1).astype(np.float32) for k, shape in shapes.items()}
+        first = {k: _FIRST * (2 * rng.uniforms(seed, f"bnn/{k}", shape) - 1) for k, shape in shapes.items()}
+        p = {k: w.astype(np.float32) for k, w in first.items()}
         self.mean_, state, facts = np.zeros(self.hidden, np.float32), {}, dict.fromkeys(p, Fact(clamp=(-1.0, 1.0)))
         wanted = np.where(labels[:, None] == np.arange(n_classes), 1, -1).astype(np.float32)
         for epoch in range(self.epochs):

@@ -88,10 +88,11 @@ _DIGITS = S4NNParams(
 PRESETS = {
     "mnist": S4NNParams(rates=(0.4, 0.4), hold=0.3),
     "s4nn2020": S4NNParams(epochs=100, shuffle=False, hold=1.0),
-    "fashion": S4NNParams(hidden=(1000,), init=(2.0, 20.0)),
+    "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3),
+    "fashion": S4NNParams(hidden=(1000,), init=(1.5, 19.0), rates=(0.08, 0.05), hold=0.3),
     "digits": _DIGITS,
-    # 160 x 250 pixels, faces against motorbikes
-    "caltech": S4NNParams(hidden=(4,), init=(0.02, 50.0), rates=(0.002, 0.1), epochs=30, dead=0.0),
+    # two classes of photographs of 160 x 250 pixels
+    "caltech": S4NNParams(hidden=(4,), init=(0.008, 60.0), rates=(0.0005, 1.0), gap=60, epochs=25, hold=0.3, dead=0.0),
 }
 
 BINARY_PRESETS = {

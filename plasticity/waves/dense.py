@@ -92,7 +92,7 @@ def latency(images, n_steps: int, largest: int = 255):
         raise ValueError(f"grey levels must lie in 0..{largest}, got {flat.min()}..{flat.max()}")
     kind = time_dtype(n_steps)
     if flat.dtype == np.uint8:
-        return (((largest - np.arange(largest + 1)) * n_steps) // largest).astype(kind)[flat]
+        return (((largest - np.arange(largest + 1)) * n_steps) // largest).astype(kind).take(flat)
     if flat.dtype.kind in "bui":
         return (((largest - flat.astype(np.int64)) * n_steps) // largest).astype(kind)
     return np.floor((largest - flat) * n_steps / largest).astype(kind)

@@ -27,7 +27,7 @@ def raster(result):
     shown = min(4, len(result["example.image"]))
     n_layers = sum(name.startswith("example.step") for name in result.arrays)
     figure = Figure(figsize=(3.2 * shown, 6.5), layout="constrained")
-    axes = figure.subplots(1 + n_layers, shown, squeeze=False, height_ratios=[1.6, 1.2, *[2.4] * (n_layers - 2), 2.4])
+    axes = figure.subplots(1 + n_layers, shown, squeeze=False, height_ratios=[1.6, 1.8, *[2.4] * (n_layers - 2), 2.4])
     n_steps, classes = result.parameters["n_steps"], result["classes"]
     for i in range(shown):
         axes[0, i].imshow(result["example.image"][i], cmap="gray")
@@ -45,11 +45,10 @@ def raster(result):
             axis.axvline(min(first, n_steps), color=_RED, lw=1)
             axis.set_xlim(0, n_steps)
             if i == 0:
-                axis.set_ylabel("input" if k == 0 else "output fires at" if k == n_layers - 1 else f"hidden {k}")
+                axis.set_ylabel("input" if k == 0 else "output at" if k == n_layers - 1 else f"hidden {k}")
             if k:
                 axis.set_xticklabels([])
         axes[n_layers, i].set_xlabel("step (line: decision)")
-    axes[1, 0].set_ylabel("class, fires at", fontsize=8)
     return figure
 
 

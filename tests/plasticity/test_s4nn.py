@@ -55,10 +55,8 @@ def test_binary_digits_are_learnt(digits):
         [unpack_bits(pack_bits(w), w.shape[1]) for w in found.weights_], found.scales_, found.classes_
     )
     assert (again.predict(test[0]) == found.predict(test[0])).all()
-    assert (
-        BNN(hidden=100, epochs=15, batch=50, rate=0.02).fit(train[0] * 15, train[1]).score(test[0] * 15, test[1])
-        > 0.85
-    )
+    ordinary = BNN(hidden=100, epochs=15, batch=50, rate=0.02).fit(train[0] * 15, train[1])
+    assert ordinary.score(test[0] * 15, test[1]) > 0.8
 
 
 @pytest.mark.parametrize("make", [

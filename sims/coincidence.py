@@ -64,6 +64,7 @@ class Coincidence:
     )
     layout: str = param("paired", "thresholds and w_outs: one neuron a pair, or a grid", choices=("paired", "grid"))
     spikes: str = param("", "file with spikes of your own (time, unit) in place of the random input", option=True)
+    pattern: str = param("", "file with one recorded pattern of your own (time, unit) that returns", option=True)
     n_periods: int = param(600, "periods simulated", low=1, source=_A)
     n_recorded: int = param(100, "last periods, over which the measures are taken", low=1, source=_A)
     history_every: int = param(10, "periods between two points of the learning curves", low=1)
@@ -89,6 +90,8 @@ class Coincidence:
             )
         if self.spikes and (self.fresh_pattern or self.clock_step):
             raise ValueError("spikes from a file go with neither fresh_pattern nor clock_step")
+        if self.pattern and (self.spikes or self.fresh_pattern or self.n_patterns != 1):
+            raise ValueError("pattern from a file goes with n_patterns = 1, without spikes and fresh_pattern")
         check_name(self.rule, RULES, self.rule_parameters)
         if self.clock_step and abs(self.period / self.clock_step - round(self.period / self.clock_step)) > 1e-6:
             raise ValueError(f"clock_step must divide period = {self.period:g} s, got {self.clock_step:g}")
@@ -127,7 +130,7 @@ PRESETS = {
     **{f"masquelier2018_p{p}": _many_patterns(p) for p in _MANY if p != 5},
 }
 
-FIGURES = ("s1", "s2", "s3")
+FIGURES = ("s1", "s2", "s3", "s4", "s5")
 
 # Independent event-driven simulations of the same models: (threshold / V_max, w_out / design value) -> 56 seeds, P = 1;
 # P -> one to five seeds, soft bound. Two of the points are far from the theory's best detector: there n_w and SNR, too,
@@ -151,6 +154,10 @@ def theory(params) -> dict[str, float]:
     from ..theory.signal_to_noise import snr
 
     p = params
+    if p.pattern:  # of this one pattern, not of the mean over random ones
+        from .measures.own_pattern import detector
+
+        return detector(p)
     found = snr(p.n_afferents, p.rate, p.window, p.tau_m, p.n_patterns, p.jitter)
     return {name: float(value) for name, value in found._asdict().items()}
 
@@ -173,7 +180,7 @@ def inputs(params) -> dict:
     """SHA-256 of the user's files that the run depends on, by parameter."""
     from .own_spikes import sha256_of
 
-    files = {"rule": rule_file(params.rule, RULES), "spikes": params.spikes or None}
+    files = {"rule": rule_file(params.rule, RULES), "spikes": params.spikes or None, "pattern": params.pattern or None}
     return {name: sha256_of(file) for name, file in files.items() if file is not None}
 
 
@@ -248,15 +255,26 @@ def summary(result) -> dict:
     """
     from .measures.coincidence import summarise
 
-    return summarise(result, MOST_NEURONS)
+    names = ("best_snr", "best_window", "best_tau_m")  # of a pattern of the user's own
+    return summarise(result, MOST_NEURONS) | {name: float(result[name]) for name in names if name in result}
 
 
 def figure(result, name=None):
     """Figure `name` of FIGURES (default: the one that suits the result), a matplotlib Figure."""
     from .figures import coincidence as figures
+    from .figures.capacity import against_w_out
+    from .figures.own_pattern import own_pattern
 
+    if name is None:
+        name = "s5" if result.parameters.get("pattern") else None
     if name is None:
         name = "s2" if result.parameters["layout"] == "grid" else "s1" if result.parameters["n_patterns"] == 1 else "s3"
     if name not in FIGURES:
         raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return {"s1": figures.learning, "s2": figures.maps, "s3": figures.many_patterns}[name](result)
+    return {
+        "s1": figures.learning,
+        "s2": figures.maps,
+        "s3": figures.many_patterns,
+        "s4": against_w_out,
+        "s5": own_pattern,
+    }[name](result)

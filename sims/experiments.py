@@ -18,6 +18,7 @@ __all__ = ["EXPERIMENTS", "load", "resolve", "run"]
 #: name -> (group of the command line, module, help line); plain data, so that listing commands imports nothing
 EXPERIMENTS = {
     "coincidence": ("sim", "coincidence", "One neuron learns repeating spike patterns by STDP, beside the theory."),
+    "pattern-capacity": ("sim", "pattern_capacity", "How many patterns one neuron learns, beside the theory."),
     "founding": ("sim", "founding", "STDP finds the start of a pattern that returns in lively input (2008)."),
     "competition": ("sim", "competition", "Neurons that inhibit each other share a pattern among them (2009)."),
     "poisson-stdp": ("sim", "poisson_stdp", "Pair STDP under random input: weights compete, the output rate balances."),

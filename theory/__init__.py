@@ -14,6 +14,7 @@ stdp_drift             mean_drift, w_out_design, w_out_critical, initial_weight
 stdp_balance           pair_balance, pair_drift, pair_diffusion, stationary, output_rate, extra_spikes
 pattern_design         design, w_out_keep: threshold, first weight and w_out for P patterns
 hits_and_alarms        roc (exact false alarms), simulated_roc, threshold_for
+recorded               detectability, mean_potential: of a recorded pattern
 figures                figure_t1 ... figure_t7
 =====================  ======================================================================================
 """
@@ -42,6 +43,7 @@ _NAMES = {
     "stdp_drift": ("initial_weight", "mean_drift", "w_out_critical", "w_out_design"),
     "pattern_design": ("design", "w_out_keep"),
     "hits_and_alarms": ("roc", "simulated_roc", "threshold_for"),
+    "recorded": ("detectability", "mean_potential"),
     "figures": tuple(f"figure_t{i}" for i in range(1, 8)),
 }
 _LAZY = {name: module for module, names in _NAMES.items() for name in names}

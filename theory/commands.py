@@ -254,7 +254,7 @@ def _design(p):
         "w_out_critical": ("1", "A f tau_plus: below, noise strengthens every weight"),
         "w_out_keep": ("1", "above, the window's first afferents lose weight"),
         "w_out_design": ("1", "A exp(-window / tau_plus): one pattern, no other input in the trace"),
-        "w_out": ("1", "advised: just above critical; w_out_design for one pattern"),
+        "w_out": ("1", "advised for soft bounds: just above critical"),
     }
     return [(key, float(getattr(d, key)), unit, text) for key, (unit, text) in explained.items()]
 

@@ -172,7 +172,7 @@ def optimum(n_afferents, rate, n_patterns=1, jitter=3.2e-3, pattern_duration=0.1
     if (duration < _SHORTEST).any():
         raise ValueError(f"pattern_duration must be >= {_SHORTEST:g} s, got {duration.min():g}")
     windows, taus = np.empty(rate.shape), np.empty(rate.shape)
-    flat = (np.ascontiguousarray(x).reshape(-1) for x in (n_patterns * rate, jitter, duration))
+    flat = (np.array(x, order="C").reshape(-1) for x in (n_patterns * rate, jitter, duration))
     _fill_optima(*flat, windows.reshape(-1), taus.reshape(-1))
     limit = jitter == 0
     found = snr(n_afferents, rate, np.where(limit, 1.0, windows), np.where(limit, 1.0, taus), n_patterns, jitter).snr

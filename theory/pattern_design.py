@@ -35,7 +35,7 @@ from .stdp_drift import initial_weight, w_out_critical, w_out_design
 
 __all__ = ["ABOVE_CRITICAL", "Design", "design", "w_out_keep"]
 
-ABOVE_CRITICAL = 1.03  # w_out / critical where many patterns are learned; the usable band is some 10 % wide
+ABOVE_CRITICAL = 1.03  # w_out / critical where 1 to 40 patterns are learned; for many the band is 5 to 10 % wide
 
 
 class Design(NamedTuple):
@@ -95,8 +95,9 @@ def design(
     -------
     Design
         `hit` is the Gaussian probability that a presentation's peak reaches the threshold, for a pattern drawn at
-        random; `false_alarm_rate` (Hz) the exact rate of crossings in noise. `w_out` is 1.03 times the critical value
-        for several patterns, but not more than `w_out_keep`; for one pattern it is `w_out_design`.
+        random; `false_alarm_rate` (Hz) the exact rate of crossings in noise. `w_out` is 1.03 times the critical value,
+        but not more than `w_out_keep`: with the soft-bound rule 1 to 40 patterns were learned there. With the additive
+        rule and one pattern the published choice is `w_out_design`.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def design(
     spread = signal_variance(n_afferents, rate, window, tau_m, n_patterns, jitter)
     critical, one = w_out_critical(a_plus, rate, tau_plus), w_out_design(a_plus, window, tau_plus)
     keep = w_out_keep(a_plus, window, tau_plus, rate, n_patterns)
-    chosen = np.where(np.asarray(n_patterns) > 1, np.minimum(ABOVE_CRITICAL * critical, keep), one)
+    chosen = np.minimum(ABOVE_CRITICAL * critical, keep)
     n_w_pattern = rate * (n_afferents * np.asarray(window) + known.n_selected * (pattern_duration - np.asarray(window)))
     found = Design(
         window, tau_m, known.snr, known.n_selected, n_w_pattern, known.v_max, known.v_noise_mean, known.v_noise_std,

@@ -21,6 +21,7 @@ from ...runtime.results import Result
 from ...theory.stdp_drift import initial_weight
 from ..own_spikes import OwnSpikes
 from .detection import EDGE, Schedule, convergence, pattern_counts, pattern_weights, weight_histogram
+from .own_pattern import add_detectability, own_pattern
 from .probe import noise, response
 from .recording import CURVES, V_STEP, Recording
 
@@ -52,7 +53,10 @@ def learn(params, run, theta, w_out) -> Outcome:
     source = PatternInput(p.n_afferents, p.rate, p.n_patterns, p.pattern_duration, p.jitter, p.period)
     period_s = round(p.period / TICK) * TICK  # what the input makes of it
     own = OwnSpikes(p.spikes, p.n_afferents, period_s, p.n_periods) if p.spikes else None
-    patterns = no_patterns(len(run.seeds), p.n_patterns) if own else frozen_patterns(run.seeds, source)
+    if p.pattern:
+        patterns = own_pattern(p, len(run.seeds))
+    else:
+        patterns = no_patterns(len(run.seeds), p.n_patterns) if own else frozen_patterns(run.seeds, source)
     lif = LIF(tau_m=p.tau_m, threshold=theta, tau_threshold=p.tau_threshold, d_threshold=p.threshold_jump)
     settings = {"a_plus": p.a_plus, "w_out": w_out, "tau_plus": p.tau_plus}
     rule = make_rule(find_rule(p.rule, RULES, ACTIONS), settings, p.rule_parameters)
@@ -245,6 +249,8 @@ def result(params, run, outcome, probed, known) -> Result:
     _add_detection(r, outcome.recording.detection(p.n_periods - p.n_recorded, p.n_periods))
     _add_weights(r, p, outcome)
     _add_recording(r, outcome.recording)
+    if p.pattern:
+        add_detectability(r, p)
     cells = ("seed", "neuron")
     if probed:
         signal = probed["v_max"] - probed["v_noise_mean"][..., None]

@@ -223,7 +223,7 @@ def test_wrong_parameters_name_themselves(settings, text):
 GRID = dict(layout="grid", threshold=(1.0, 0.5), w_out=(1.0, 2.0, 0.5), v_periods=0)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("s1", {}), ("s2", GRID), ("s3", dict(n_patterns=2))])
+@pytest.mark.parametrize(("name", "settings"), [("s1", {}), ("s2", GRID), ("s3", dict(n_patterns=2)), ("s4", GRID)])
 def test_figures_draw(name, settings, tmp_path):
     r = small(**settings)
     for chosen in (None, name):

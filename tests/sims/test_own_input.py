@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import firstspike
-from firstspike.datasets.patterns import PatternInput, fill_period, frozen_patterns
+from firstspike.datasets.patterns import TICK, PatternInput, fill_period, frozen_patterns
 
 SMALL = dict(n_afferents=200, rate=10.0, n_periods=30, n_recorded=10, threshold=(0.9,), w_out=(1.1,))
 SAME = ("weights", "spike_time", "n_w", "hit", "v")
@@ -33,6 +33,33 @@ def test_own_spikes_equal_the_synthetic_ones_they_are_a_copy_of(tmp_path):
     np.testing.assert_array_equal(own["weights"][1], built_in["weights"][0])  # one input for all seeds
     assert "snr_empirical" not in own and own["pattern_spike_time"].size == 0
     assert firstspike.sims.coincidence.figure(own) is not None
+
+
+def test_a_pattern_from_a_file_equals_the_synthetic_one_it_is_a_copy_of(tmp_path):
+    source = PatternInput(n_afferents=200, rate=10.0)
+    ticks, units, counts = (a[0, 0] for a in frozen_patterns((3,), source))
+    file = tmp_path / "p.npz"
+    np.savez(file, time_ms=ticks[:counts] * TICK * 1e3, unit=units[:counts])
+    settings = SMALL | dict(threshold=(25.0,), threshold_in="weight", probe_duration=100.0, probe_presentations=20)
+    built_in = firstspike.run("coincidence", seed=3, **settings)
+    own = firstspike.run("coincidence", seed=3, pattern=str(file), **settings)
+    assert built_in["spike_time"].size > 20
+    for name in (*SAME, "snr_empirical", "pattern_spike_time", "v_max"):
+        np.testing.assert_array_equal(own[name], built_in[name], err_msg=name)
+    assert own["best_snr"] == own["pattern_snr"].max() > 5 and own["best_n_selected"] < 200
+    assert own["theory_snr"] != built_in["theory_snr"] and own["theory_snr"] < 1.05 * own["best_snr"]
+    figure = firstspike.sims.coincidence.figure(own)
+    figure.savefig(tmp_path / "a.png")
+    assert len(figure.axes) >= 6 and firstspike.sims.coincidence.summary(own)["best_snr"] == own["best_snr"]
+    assert "pattern" in own.parameters["inputs"]
+    for wrong, text in (
+        (dict(n_afferents=150), "n_afferents must be > 199"),
+        (dict(pattern_duration=0.05), "pattern_duration must be >"),
+        (dict(n_patterns=2), "n_patterns = 1"),
+        (dict(spikes=str(file)), "without spikes"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            firstspike.run("coincidence", pattern=str(file), **(settings | wrong))
 
 
 def test_own_spikes_are_checked_against_the_parameters(tmp_path):

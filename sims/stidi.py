@@ -326,6 +326,7 @@ def summary(result) -> dict:
         out[str(layer)] = {key: float(result[f"health.{key}"][:, k].mean()) for key in ("silent", "dead")}
     advice = [f"{layer} is too quiet" for layer in result["layer"][:-1] if out[str(layer)]["silent"] > 0.9]
     advice += [f"{layer} is too busy" for layer in result["layer"][:-1] if out[str(layer)]["silent"] < 0.1]
+    advice += [f"{k:.0%} of {layer} never fire" for layer in result["layer"] if (k := out[str(layer)]["dead"]) > 0.2]
     return out | {"health": "; ".join(advice) or "ok"}
 
 

@@ -23,7 +23,7 @@ def overview(result):
 
 
 def raster(result):
-    """The first test image, layer by layer: every spike."""
+    """The first test image, layer by layer (convolutions after their pooling); of large layers some of the units."""
     layers = ["input", *(str(name) for name in result["layer"])]
     t_max = result.parameters["t_max"]
     figure = Figure(figsize=(9, 7), layout="constrained")
@@ -42,7 +42,8 @@ def raster(result):
         if first < t_max:
             axis.axvline(first, color=_RED, lw=1)
         share = (times < t_max).mean()
-        axis.set_title(f"{share:.0%} of {len(times)} fire", fontsize=8, loc="right")
+        part = f", every {every}th is shown" if every > 1 else ""
+        axis.set_title(f"{share:.0%} of {len(times)} fire{part}", fontsize=8, loc="right")
     said = "silence" if first >= t_max else f"answer {int(result['class_label'][outputs.argmin()])}"
     axes[0].set_title(f"first test image, a {int(result['labels'][0])}: {said}", loc="left", fontsize=10)
     axes[-1].set_yticks(range(len(outputs)), [str(c) for c in result["class_label"]], fontsize=6)
@@ -88,6 +89,10 @@ def _learning(axis, result):
     test = 100 * (1 - result["accuracy"].mean())
     axis.axhline(test, color=_RED, lw=1, label=f"errors in the test, {test:.2f} %")
     axis.set(yscale="log", xlabel="pass", ylabel="training images (%)", xticks=passes[:: max(1, len(passes) // 10)])
+    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+    low = axis.get_ylim()[0]
+    axis.set_yticks([t for t in ticks if t >= low], [f"{t:g}" for t in ticks if t >= low])
+    axis.set_yticks([], minor=True)
     axis.legend(frameon=False)
 
 

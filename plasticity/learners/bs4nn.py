@@ -121,7 +121,7 @@ class BNN(ClassifierMixin, BaseEstimator):
 
     __hash__ = object.__hash__
 
-    def __init__(self, hidden=600, epochs=20, batch=100, rate=1e-3, random_state=0):
+    def __init__(self, hidden=600, epochs=20, batch=100, rate=3e-3, random_state=0):
         self.hidden, self.epochs, self.batch, self.rate = hidden, epochs, batch, rate
         self.random_state = random_state
 

@@ -103,8 +103,8 @@ class Coincidence:
 # P: window (s), tau_m (s), threshold (weights), w_out (A_plus), periods; windows and time constants are the optimum,
 # thresholds V_max / 1.1, w_out just above the critical A_plus f tau_plus where the additive case gives way to runaway.
 _MANY = {
-    1: (23e-3, 18e-3, 369.8, 0.27, 3000),
-    2: (17e-3, 13e-3, 268.8, 0.11, 6000),
+    1: (23e-3, 18e-3, 369.8, 0.066, 3000),
+    2: (17e-3, 13e-3, 268.8, 0.066, 6000),
     5: (11e-3, 8.9e-3, 178.0, 0.062, 12000),
     10: (8.1e-3, 6.8e-3, 134.8, 0.065, 12000),
     20: (5.7e-3, 5.6e-3, 106.3, 0.066, 12000),

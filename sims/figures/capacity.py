@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 __all__ = ["against_w_out", "capacity"]
 
@@ -24,7 +25,10 @@ def _draw(axes, ratio, curves, label, k):
 def _finish(axes):
     for ax, title in zip(axes, _PANELS, strict=True):
         ax.axvline(1, color="0.5", lw=0.8, ls=":")
-        ax.set(xlabel=r"$w_{out}$ / $A_+ f \tau_+$")
+        ax.set(xscale="log", xlabel=r"$w_{out}$ / $A_+ f \tau_+$")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 3, 4, 6, 8)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_title(title, fontsize="medium")
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylim(-0.03, 1.05)

@@ -237,19 +237,30 @@ def _digest(path):
 def run_job(job: Job, progress="none", force=False):
     """Run one job into its file, on one thread; None, or the text of its error, which is kept beside it.
 
-    A job that is done is left alone; an unfinished one goes on. Raises runtime.checkpoint.Locked if another process
-    works on it, and what interrupts (Ctrl-C).
+    A job that is done is left alone; with `force` a result that is there is computed again. An unfinished one goes on,
+    unless its checkpoint is of other sources or damaged: then it starts anew. Raises runtime.checkpoint.Locked if
+    another process works on it, and what interrupts (Ctrl-C).
     """
     import traceback
 
-    from ..runtime.checkpoint import Locked
+    from ..runtime.checkpoint import Locked, checkpoint_path
+    from ..runtime.results import ResultError
     from .experiments import run
 
-    try:
+    def once(force):
         run(
             job.name, job.preset, seed=job.seed, seeds=job.seeds, threads=1, progress=progress, out=job.out,
             resume=not force, force=force, **job.settings,
         )  # fmt: skip
+
+    try:
+        try:
+            once(force and job.out.exists())
+        except ResultError:
+            # the name says all parameters, so such a checkpoint is of other sources, or damaged
+            if job.out.exists() or not checkpoint_path(job.out).exists():
+                raise
+            once(force=True)
     except Locked:
         raise
     except Exception as error:

@@ -100,6 +100,7 @@ def run(sweep, folder, n_processes, address, index, n_shares, force, progress, a
     states = _count(jobs)
     todo = [j for k in ("unfinished", "missing", "failed") for j in states.get(k, [])]
     todo += states.get("stale", []) if force else []
+    todo = list({j.out: j for j in todo}.values())  # draws of whole numbers can meet: one run then
     n_processes = min(n_processes or usable_cores(), len(todo)) if todo else 1
     mode = "none" if as_json and progress == "auto" else progress
     show = reporter(mode, f"sweep {found.title}") if todo else (lambda done, note="": None)
@@ -181,7 +182,9 @@ def collect(sweep, folder, target, arrays, force, as_json):  # noqa: D103
         click.echo(json.dumps(head | {"left_out": left_out}))
         return
     shape = ", ".join(f"{k}: {n}" for k, n in result.sizes().items() if k in (*found.axes, "seed"))
-    click.echo(f"{len(result.arrays)} arrays over ({shape})")
+    states = result["state"].reshape(-1).tolist()
+    told = ", ".join(f"{states.count(k)} {k}" for k in dict.fromkeys(states))
+    click.echo(f"{len(result.arrays)} arrays over ({shape}); runs: {told}")
     if left_out:
         click.echo(f"left out, for their size or shape: {', '.join(left_out)}")
     click.echo(f"result   {target}\nlook     firstspike results plot {target}")

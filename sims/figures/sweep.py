@@ -11,12 +11,15 @@ _BLUE, _ORANGE = "#0072b2", "#d55e00"
 
 
 def quantities(result):
-    """Names of what can be drawn: numbers with all axes of the sweep, and no other axis but ``seed``."""
-    axes = set(_axes(result))
+    """Names of what can be drawn: numbers with all axes of the sweep, and no other long axis but ``seed``."""
+    axes, sizes = set(_axes(result)), result.sizes()
     return [
         name
         for name, a in result.arrays.items()
-        if a.data.dtype != object and axes <= set(a.dims) and set(a.dims) - axes <= {"seed"} and name not in axes
+        if a.data.dtype != object
+        and axes <= set(a.dims)
+        and name not in axes
+        and all(d == "seed" or sizes[d] == 1 for d in set(a.dims) - axes)
     ]
 
 
@@ -29,12 +32,14 @@ def figure(result, name=None):
     if name is None:
         good = [n for n in names if n.startswith("accuracy")] + [n for n in names if "seed" in result.arrays[n].dims]
         name = (good + names + [None])[0]
+    if not names:
+        raise ValueError("nothing can be drawn: no run is there, or no number has just the axes of the sweep and seed")
     if name not in names:
         raise ValueError(f"name must be one of {', '.join(names)}; got {name!r}")
     axes, array = _axes(result), result.arrays[name]
-    order = [array.dims.index(d) for d in axes] + [i for i, d in enumerate(array.dims) if d == "seed"]
-    data = array.data.transpose(order).astype(float)
-    data = data if "seed" in array.dims else data[..., None]
+    last = [d for d in array.dims if d not in axes]  # seed, and axes of length 1
+    data = array.data.transpose([array.dims.index(d) for d in axes + last]).astype(float)
+    data = data.reshape(*data.shape[: len(axes)], -1)
     label = name if array.units == "1" else f"{name} ({array.units})"
     if axes == ["point"]:
         return _scatter(result, data, label)
@@ -75,6 +80,8 @@ def _label(result, axis):
 def _curve(axis, result, name, data, label):
     values = result[name] if name in result and result[name].dtype != object else None
     x = np.arange(len(data)) if values is None else values
+    order = np.argsort(x, kind="stable")  # a line from left to right, however the file lists the values
+    x, data = x[order], data[order]
     mean = data.mean(axis=1)
     if data.shape[1] > 1:
         axis.errorbar(x, mean, data.std(axis=1, ddof=1), color=_BLUE, capsize=3, marker="o", ms=4, label="mean, sd")

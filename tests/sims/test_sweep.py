@@ -182,6 +182,37 @@ def test_a_run_of_another_process_is_left_to_it(write):
     assert found[0][1] == engines.ELSEWHERE and found[1][1] is None and state_of(jobs[0]) == "missing"
 
 
+def test_an_unfinished_run_of_other_sources_starts_anew(write):
+    """Its checkpoint is not gone on with (bits would mix), and does not make the run fail for ever."""
+    from firstspike.runtime.checkpoint import checkpoint_path, save_checkpoint
+
+    (job,) = read_sweep(write(SMALL | {"grid": {"rate": [4.0]}})).jobs
+    job.out.parent.mkdir()
+    save_checkpoint(checkpoint_path(job.out), {"a": np.zeros(2)}, job.settings | {"source_digest": "other"}, 0.5)
+    assert state_of(job) == "unfinished" and run_job(job) is None
+    assert state_of(job) == "done" and not checkpoint_path(job.out).exists()
+
+
+def test_points_that_meet_are_one_run(write):
+    path = write(SMALL | {"list": {"rate": [4.0, 4.0]}})
+    assert call("sweep", "run", path, "-j", 1, "--json")["computed"] == 1
+    result, _ = collected(read_sweep(path))
+    assert result["state"].tolist() == ["done"] * 2 and (result["n_spikes"][0] == result["n_spikes"][1]).all()
+
+
+def test_axes_of_length_1_do_not_hide_a_number_and_curves_run_left_to_right():
+    from firstspike.runtime.results import Result
+
+    result = Result("sweep")
+    result.add("state", np.array(["done"] * 3, object), ("rate",), "1", "")
+    result.add("rate", np.array([3.0, 1.0, 2.0]), ("rate",), "1", "")
+    result.add("accuracy", np.array([[[0.3, 0.5]], [[0.1, 0.1]], [[0.2, 0.2]]]), ("rate", "kind", "seed"), "1", "")
+    assert drawn.quantities(result) == ["accuracy"]
+    (axis,) = drawn.figure(result).axes
+    line = axis.containers[0].lines[0]
+    assert line.get_xdata().tolist() == [1, 2, 3] and np.allclose(line.get_ydata(), [0.1, 0.2, 0.4])
+
+
 def local_hash(jobs):
     for job in jobs:
         run_job(job)

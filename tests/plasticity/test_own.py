@@ -51,7 +51,7 @@ def test_refusals_say_why(text, suffix, message, tmp_path):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="one of additive, soft_bound, pair, or FILE.py"):
+    with pytest.raises(ValueError, match="one of additive, soft_bound, pair, nearest_pair, reduced_pair, or FILE.py"):
         find_rule("hebb", trace.RULES, trace.ACTIONS)
 
 

@@ -46,9 +46,8 @@ class DelaySNN(ClassifierMixin, BaseEstimator, DelaysParams):
         Steps of a sample; shorter ones are filled up with silence.
     first_, soft_, rounded_, refit_ : dict of ndarray
         Parameters before learning; after it; with rounded delays; after the refit (None without one).
-    history_ : ndarray, shape (passes, 4)
-        Of each pass, refit included: loss, share of right answers (training), hidden spikes a neuron and step, width of
-        the bumps in steps.
+    history_ : ndarray, shape (passes, 3)
+        Of each pass, refit included: loss, share of right answers (training), width S of the bumps of the first layer.
 
     Examples
     --------

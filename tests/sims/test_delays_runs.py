@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import firstspike
+from firstspike.plasticity.learners.delays import DelaySNN
 from firstspike.sims import delays as experiment
 from firstspike.sims.evaluate import evaluate
 
@@ -62,6 +63,23 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(result, tmp_path, monke
         again = firstspike.run("delays", "rst-b", delays="all", seed=1, seeds=2, **TINY)
         for name in ("accuracy_soft", "learned.refit.layer1.weight", "fixed.soft.layer2.weight", "learned.right"):
             np.testing.assert_array_equal(again[name], result[name], err_msg=f"{place} {name}")
+
+
+def test_own_files_take_all_their_samples_and_speakers_are_for_speech(tmp_path):
+    assert [experiment.preset_for(s) for s in ({}, {"data": "synthetic"}, {"data": "shd"})] == ["rst-a", "rst-a", "shd"]
+    assert experiment.PRESETS[experiment.preset_for({"data": str(tmp_path / "a.h5")})].n_train is None
+    with pytest.raises(ValueError, match="held_out must be empty for rst-b"):
+        firstspike.run("delays", "rst-b", held_out=("lucas",))
+
+
+def test_rate_counts_the_steps_of_each_layer():
+    net = DelaySNN(hidden=(2, 3), max_delay=5, tau=10e-3, dropout=0, epochs=1, refit_epochs=0)
+    X = np.ones((4, 6, 2), np.uint8)
+    net.fit(X, np.arange(4) % 2)
+    for layer in ("layer1", "layer2"):
+        net.soft_[f"{layer}.norm.shift"][:] = 1e3  # all neurons fire at each step
+    net.rounded_ = net.soft_
+    assert experiment._cost(net, X)["rate"] == pytest.approx(100.0)
 
 
 def _restoring(init, kept):

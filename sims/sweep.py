@@ -102,6 +102,9 @@ def read_sweep(path, folder=None) -> Sweep:
         from ..theory.commands import COMPUTED
 
         known, default = COMPUTED, COMPUTED[name][0] if name in COMPUTED else None
+        for key in ("preset", "seeds"):
+            if key in table:
+                raise ConfigError(f"{path}: {key} is for sim and train; theory computes without")
     else:
         known = {k for k, v in EXPERIMENTS.items() if v[0] == group}
         default = next(iter(load(name).PRESETS.values())) if name in known else None
@@ -161,6 +164,8 @@ def _draws(path, draws, seed):
         low, high = (
             parameters.quantity(v, _any_unit(v)) if isinstance(v, str) else v for v in (span["low"], span["high"])
         )
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (low, high)):
+            raise ConfigError(f"{path}: random.{key} needs numbers low and high, got {span!r}")
         if not low < high or (span.get("log") and low <= 0):
             raise ConfigError(f"{path}: random.{key} needs low < high{' and low > 0' if span.get('log') else ''}")
         for point, u in zip(out, rng.uniforms(seed, f"sweep/{key}", n).tolist(), strict=True):

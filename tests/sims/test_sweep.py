@@ -81,7 +81,9 @@ def test_what_one_run_covers_becomes_its_axis(write):
         ({"random": {"rate": {"low": 1, "high": 2}}}, "must have n"),
         ({"random": {"n": 2, "rate": {"low": 2, "high": 1}}}, "low < high"),
         ({"random": {"n": 2, "rate": 3}}, "random.rate must be"),
+        ({"random": {"n": 2, "rate": {"low": [1], "high": [2]}}}, "random.rate needs numbers"),
         ({"seeds": 0}, "seeds >= 1"),
+        ({"command": "theory snr"}, "seeds is for sim and train"),
     ],
 )
 def test_errors_name_file_and_key(write, change, match):

@@ -53,11 +53,13 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
 
     Examples
     --------
-    >>> images = np.zeros((40, 8, 8), np.uint8)
-    >>> images[::2, 1:7, 3] = images[1::2, 4, 1:7] = 255
-    >>> net = STiDi(maps=(4,), kernels=(3,), hidden=(16,), epochs=8).fit(images, np.arange(40) % 2)
-    >>> float(net.score(images, np.arange(40) % 2))
-    1.0
+    >>> from sklearn.datasets import load_digits
+    >>> images, labels = load_digits(return_X_y=True)
+    >>> images, labels = images[:300].reshape(-1, 8, 8).astype(np.uint8), labels[:300]
+    >>> dense = {"maps": (), "kernels": (), "pools": (), "hidden": (40,)}
+    >>> net = STiDi(**dense, pixel_max=16, pixel_cut=1, epochs=20, rate_factor=0.9).fit(images, labels)
+    >>> net.score(images, labels) > 0.8
+    True
     """
 
     __eq__ = object.__eq__  # an estimator is itself, whatever its parameters

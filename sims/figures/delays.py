@@ -41,11 +41,10 @@ def arrivals(result):
 
     Neuron and class are those whose input peaks highest above that of the other classes.
     """
-    from ..delays import classifier, load_samples
-    from ..experiments import parameters_of
+    from ..experiments import load, parameters_of
 
-    params, kind = parameters_of(result), _kind(result)
-    data, net = load_samples(params), classifier(result, 0, kind)
+    module, kind = load(result.parameters["experiment"]), _kind(result)
+    data, net = module.load_samples(parameters_of(result)), module.classifier(result, 0, kind)
     x, y = data.test_X[:400], data.test_y[:400]
     activity = net.activity(x)
     drive, spikes = activity["layer1.delay"], activity["layer1.spike"]

@@ -21,7 +21,8 @@ def collected(sweep: Sweep, arrays=None):
     """
     units = _units(sweep)
     runs = [_theory(sweep, job) if sweep.group == "theory" else _read(job) for job in sweep.jobs]
-    shape, out = tuple(max(j.index[i] for j in sweep.jobs) + 1 for i in range(len(sweep.axes))), Result("sweep")
+    apart, out = {k: v for k, v in sweep.axes.items() if k not in sweep.joined}, Result("sweep")
+    shape, dims = tuple(len(v) for v in apart.values()), tuple(apart)  # joined axes are the runs' own
     out.title = f"sweep of {sweep.group} {sweep.name}"
     first = sweep.jobs[0]
     out.parameters = {
@@ -31,10 +32,7 @@ def collected(sweep: Sweep, arrays=None):
     }
     out.parameters |= {"preset": first.preset, "seed": first.seed, "seeds": first.seeds}
     out.parameters["parameters"] = {k: v for k, v in first.settings.items() if k not in first.point}
-    dims = tuple(f"{axis}" for axis in sweep.axes)
-    if any(shape[i] != len(v) for i, v in enumerate(sweep.axes.values())):  # joined axes are the runs' own
-        dims = tuple(d if shape[i] == len(sweep.axes[d]) else f"{d}.joined" for i, d in enumerate(dims))
-    _coordinates(out, sweep, dims, units)
+    _coordinates(out, sweep, apart, units)
     states = np.array(["done" if sweep.group == "theory" else state_of(j) for j in sweep.jobs], object)
     out.add("state", states.reshape(shape), dims, "1", "what became of the run")
     if any(s == "failed" for s in states):
@@ -64,8 +62,8 @@ def _units(sweep):
     return {f.name: f.metadata.get("unit", "1") for f in fields(known)}
 
 
-def _coordinates(out, sweep, dims, units):
-    for dim, (axis, values) in zip(dims, sweep.axes.items(), strict=True):
+def _coordinates(out, sweep, apart, units):
+    for axis, values in apart.items():
         if axis == "point":
             out.add("point", np.arange(len(values)), ("point",), "1", "number of the point")
             for key in values[0]:
@@ -77,7 +75,7 @@ def _coordinates(out, sweep, dims, units):
                     units[key.replace("-", "_")],
                     "parameter of the point",
                 )
-        elif dim == axis:
+        else:
             place, name = list(sweep.axes).index(axis), axis.replace("-", "_")
             column = {j.index[place]: j.point[name] for j in sweep.jobs}
             out.add(

@@ -73,6 +73,7 @@ class Sweep:
     axes: dict[str, list]  # axis -> values; a list or draws make the axis "point" (values: dicts)
     jobs: list[Job]
     folder: Path
+    joined: set[str]  # axes that lie within each run
 
 
 def read_sweep(path, folder=None) -> Sweep:
@@ -117,8 +118,10 @@ def read_sweep(path, folder=None) -> Sweep:
     if not 1 <= count <= _MOST:
         raise ConfigError(f"{path}: 1 to {_MOST} points are possible, got {count}")
     folder = Path(folder) if folder else path.with_suffix("")
-    sweep = Sweep(group, name, path.stem, axes, [], folder)
     joined = _joined(default, axes)
+    if group != "theory" and joined and not _crossed(path, name, table, axes):
+        joined = set()
+    sweep = Sweep(group, name, path.stem, axes, [], folder, joined)
     for index in _places([1 if a in joined else len(v) for a, v in axes.items()]):
         settings = {}
         for i, (axis, values) in zip(index, axes.items(), strict=True):
@@ -185,6 +188,15 @@ def _joined(default, axes):
     """Axes of the sweep that are axes of a run, too."""
     kinds = {f.name: f.metadata for f in fields(default)}
     return {a for a in axes if a != "point" and kinds.get(a.replace("-", "_"), {}).get("axis")}
+
+
+def _crossed(path, name, table, axes):
+    """Whether a run takes every combination of its axes, and not pairs of their values."""
+    try:
+        params = resolve(name, table.get("preset"), table.get("parameters", {}))[1]
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return getattr(params, "layout", "grid") == "grid" and "layout" not in axes
 
 
 def _places(sizes):

@@ -62,7 +62,9 @@ def figure(result, name=None):
 
 
 def _axes(result):
-    return [d for d in result.arrays["state"].dims if result.sizes()[d] > 1] or list(result.arrays["state"].dims)
+    sizes = result.sizes()
+    axes = [d for d in result.parameters.get("axes", result.arrays["state"].dims) if d in sizes]  # joined ones, too
+    return [d for d in axes if sizes[d] > 1] or axes[:1] or ["seed"]
 
 
 def _ticks(result, axis):

@@ -65,6 +65,31 @@ def test_what_one_run_covers_becomes_its_axis(write):
     table["parameters"] = {k: v for k, v in table["parameters"].items() if k != "threshold"} | {"threshold": [0.6, 0.7]}
     jobs = read_sweep(write(table)).jobs
     assert len(jobs) == 2 and jobs[0].settings["w_out"] == [0.5, 0.7, 0.9]
+    del table["parameters"]["layout"]  # in pairs, a run would not hold every combination
+    table["parameters"]["threshold"] = [0.7]
+    jobs = read_sweep(write(table)).jobs
+    assert len(jobs) == 6 and jobs[0].settings["w_out"] == [0.5]
+
+
+def test_an_axis_of_the_runs_is_one_of_the_collected_file(write, monkeypatch):
+    from firstspike.runtime.results import Result
+
+    path = write({"command": "sim pattern-capacity", "grid": {"n_patterns": [3], "w_out": [1.0, 1.1], "rate": [2, 4]}})
+    found = read_sweep(path)
+    assert len(found.jobs) == 2 and found.joined == {"n_patterns", "w_out"}
+
+    def read(job):
+        values = 10.0 * job.point["rate"] + np.arange(2.0)
+        arrays = {"n_patterns": (np.array([3]), ("n_patterns",)), "w_out": (np.array([1.0, 1.1]), ("w_out",))}
+        arrays["hit"] = (values[None, None], ("seed", "n_patterns", "w_out"))
+        return {k: (*v, "1", "") for k, v in arrays.items()}
+
+    monkeypatch.setattr("firstspike.sims.collect._read", read)
+    result, left_out = collected(found)
+    assert isinstance(result, Result) and not left_out
+    assert result.arrays["hit"].dims == ("rate", "seed", "n_patterns", "w_out")
+    assert result["hit"][:, 0, 0].tolist() == [[20, 21], [40, 41]]
+    assert drawn.quantities(result) == ["hit"] and len(drawn.figure(result).axes) == 2
 
 
 @pytest.mark.parametrize(

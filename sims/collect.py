@@ -20,7 +20,10 @@ def collected(sweep: Sweep, arrays=None):
     runs. Where a run is missing or failed, numbers are NaN; ``state`` and ``error`` say why.
     """
     units = _units(sweep)
-    runs = [_theory(sweep, job) if sweep.group == "theory" else _read(job) for job in sweep.jobs]
+    theory = sweep.group == "theory"
+    runs = [_theory(sweep, job) if theory else _read(job) for job in sweep.jobs]
+    errors = [run if isinstance(run, str) else "" for run in runs] if theory else [failure_of(j) for j in sweep.jobs]
+    runs = [None if isinstance(run, str) else run for run in runs]
     apart, out = {k: v for k, v in sweep.axes.items() if k not in sweep.joined}, Result("sweep")
     shape, dims = tuple(len(v) for v in apart.values()), tuple(apart)  # joined axes are the runs' own
     out.title = f"sweep of {sweep.group} {sweep.name}"
@@ -33,11 +36,11 @@ def collected(sweep: Sweep, arrays=None):
     out.parameters |= {"preset": first.preset, "seed": first.seed, "seeds": first.seeds}
     out.parameters["parameters"] = {k: v for k, v in first.settings.items() if k not in first.point}
     _coordinates(out, sweep, apart, units)
-    states = np.array(["done" if sweep.group == "theory" else state_of(j) for j in sweep.jobs], object)
+    states = ["failed" if error else "done" for error in errors] if theory else [state_of(j) for j in sweep.jobs]
+    states = np.array(states, object)
     out.add("state", states.reshape(shape), dims, "1", "what became of the run")
     if any(s == "failed" for s in states):
-        errors = np.array([failure_of(j) for j in sweep.jobs], object)
-        out.add("error", errors.reshape(shape), dims, "1", "why it failed")
+        out.add("error", np.array(errors, object).reshape(shape), dims, "1", "why it failed")
     left_out = []
     for name in dict.fromkeys(k for run in runs if run for k in run):
         found = [run.get(name) if run else None for run in runs]
@@ -93,13 +96,16 @@ def _column(values):
 
 
 def _theory(sweep, job):
+    """As :func:`_read`, computed; the text of the error of a point where there is no value."""
     from ..runtime.params import update
     from ..theory.commands import COMPUTED
 
     default, compute = COMPUTED[sweep.name]
-    return {
-        name: (np.asarray(float(v)), (), unit, text) for name, v, unit, text in compute(update(default, job.settings))
-    }
+    try:
+        rows = compute(update(default, job.settings))
+    except ValueError as error:
+        return str(error)
+    return {name: (np.asarray(float(v)), (), unit, text) for name, v, unit, text in rows}
 
 
 def _read(job):

@@ -4,7 +4,8 @@ What is measured on the test part: accuracy of the network as it learnt (soft: e
 steps), with rounded delays, and after a refit of the weights around the rounded delays; spikes; additions by synapses.
 Nothing is chosen on the test part: the last pass counts.
 
-A network without delays gets twice the hidden neurons, so that it has as many parameters as one with learned delays.
+Without delays there are twice the hidden neurons: with one hidden layer as many parameters as learned delays have. Fixed
+random delays get the same neurons as learned ones, so half the trained parameters.
 
 References: Hammouamri, Khalfaoui-Hassani & Masquelier (2023) arXiv:2306.17670 (ICLR 2024).
 """
@@ -55,7 +56,7 @@ class Delays(DelaysParams):
     n_test: int | None = param(None, "test samples (the first ones); none = all", low=1, option=True)
     held_out: tuple[str, ...] = param((), "speakers that make up the test part; empty = the usual test part")
     task_seed: int = param(1, "seed of a synthetic task and its samples", low=0)
-    matched: bool = param(True, "without delays: twice the hidden neurons, so as many parameters")
+    matched: bool = param(True, "without delays: twice the hidden neurons (as many parameters, if there is one layer)")
 
     MAY_BE_EMPTY = (*DelaysParams.MAY_BE_EMPTY, "held_out")
 
@@ -257,7 +258,7 @@ def classifier(result, i: int = 0, kind: str | None = None):
         if found:
             stages[stage] = {k: v for k, v in found.items() if not k.endswith(".delay")}
             stages[stage]["delays"] = [found[k] for k in sorted(found) if k.endswith(".delay")]
-    return net.set_networks(range(len(result["class_name"])), int(result["n_steps"]), **stages)
+    return net.set_networks(result["class"], int(result["n_steps"]), **stages)
 
 
 def _add_scores(result, kept, kinds, seeds, data):
@@ -282,6 +283,7 @@ def _add_scores(result, kept, kinds, seeds, data):
     result.add("labels", labels, ("test",), "1", "true class of the test samples")
     result.add("n_test", np.array(len(labels)), (), "1", "test samples")
     result.add("n_train", np.array(len(data.train_y)), (), "1", "training samples")
+    result.add("class", np.unique(data.train_y).astype(np.int64), ("class",), "1", "classes that were learnt from")
     result.add("n_steps", np.array(data.train_X.shape[1]), (), "1", "steps of a sample")
 
 

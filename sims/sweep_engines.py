@@ -8,6 +8,7 @@ import os
 import tempfile
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,49 +52,53 @@ def _in_worker(job, number, force):
         shared[number] = 0.0
 
 
+@contextmanager
+def _pool(n_processes, context, shared):
+    """Processes of one thread each, gone afterwards."""
+    before = {k: os.environ.get(k) for k in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    pool = ProcessPoolExecutor(n_processes, context, _start_worker, (shared,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for k, v in before.items():
+            os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)
+
+
 def in_processes(jobs, n_processes, force, report):
     """On so many processes, one thread each. A process that dies (out of memory) fails its own run only."""
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
     shared = context.Array("d", len(jobs), lock=False)
-    left, alone = list(enumerate(jobs)), False
-    while left:
-        before = {k: os.environ.get(k) for k in _ONE_THREAD}
-        os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-        pool = ProcessPoolExecutor(1 if alone else n_processes, context, _start_worker, (shared,))
-        ended = set()
+    todo, suspects = list(enumerate(jobs)), []  # suspects: one of them killed its process; each is tried alone
+    while todo or suspects:
+        running, ended = {}, set()
         try:
-            waiting = iter(left)
-            running = {}
-            for _ in range(1 if alone else 2 * n_processes):
-                _submit(pool, waiting, running, force)
-            while running:
-                done, _ = wait(running, _POLL, FIRST_COMPLETED)
-                report(sum(shared))
-                for future in done:
-                    number, job = running.pop(future)
-                    error = future.result()
-                    ended.add(number)
+            with _pool(1 if suspects else n_processes, context, shared) as pool:
+                waiting = iter(suspects[:1] or todo)
+                for _ in range(2 * n_processes):
                     _submit(pool, waiting, running, force)
-                    yield job, error
-            return
+                while running:
+                    done, _ = wait(running, _POLL, FIRST_COMPLETED)
+                    report(sum(shared))
+                    for future in done:
+                        error = future.result()
+                        number, job = running.pop(future)
+                        ended.add(number)
+                        _submit(pool, waiting, running, force)
+                        yield job, error
         except BrokenProcessPool as error:
-            # which of the running jobs killed its process is found by running them alone
-            suspects = [(n, j) for n, j in left if n not in ended]
-            if alone:
+            if suspects:
                 number, job = suspects[0]
+                ended.add(number)
                 record_failure(job, error)
                 yield job, "its process died (out of memory?)"
-                ended.add(number)
-                alone = False
             else:
-                alone = True
-            left = [(n, j) for n, j in left if n not in ended]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for k, v in before.items():
-                os.environ.pop(k, None) if v is None else os.environ.__setitem__(k, v)
+                suspects = list(running.values())
+        todo = [x for x in todo if x[0] not in ended and x not in suspects]
+        suspects = [x for x in suspects if x[0] not in ended]
 
 
 _ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -303,3 +303,19 @@ def test_dask_cluster_that_loses_a_worker(write, tmp_path):
         for process in (*workers, scheduler):
             process.kill()
             process.wait()
+
+
+def test_a_point_of_theory_without_a_value_does_not_stop_the_others(write, monkeypatch):
+    from firstspike.theory import commands
+
+    default, compute = commands.COMPUTED["snr"]
+
+    def some(params):
+        if params.tau_m > 0.015:
+            raise ValueError("no value here")
+        return compute(params)
+
+    monkeypatch.setitem(commands.COMPUTED, "snr", (default, some))
+    result, _ = collected(read_sweep(write({"command": "theory snr", "grid": {"tau_m": [0.01, 0.02]}})))
+    assert result["state"].tolist() == ["done", "failed"] and result["error"][1] == "no value here"
+    assert np.isfinite(result["snr"][0]) and np.isnan(result["snr"][1])

@@ -4,8 +4,8 @@ What is measured on the test part: accuracy of the network as it learnt (soft: e
 steps), with rounded delays, and after a refit of the weights around the rounded delays; spikes; additions by synapses.
 Nothing is chosen on the test part: the last pass counts.
 
-Without delays there are twice the hidden neurons: with one hidden layer as many parameters as learned delays have. Fixed
-random delays get the same neurons as learned ones, so half the trained parameters.
+Without delays there are twice the hidden neurons: with one hidden layer, as many parameters as learned delays need.
+Fixed random delays get the same neurons as learned ones, so half the trained parameters.
 
 References: Hammouamri, Khalfaoui-Hassani & Masquelier (2023) arXiv:2306.17670 (ICLR 2024).
 """

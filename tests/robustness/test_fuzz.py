@@ -8,7 +8,7 @@ import signal
 import pytest
 from robustness import fuzz
 
-N = {"idx": 3000, "npz": 3000, "csv": 3000, "images": 2000, "config": 500, "hdf5": 300, "result": 300}
+N = {"idx": 3000, "npz": 3000, "csv": 3000, "images": 2000, "config": 500, "hdf5": 150, "result": 150}
 
 
 @pytest.mark.parametrize("kind", N)

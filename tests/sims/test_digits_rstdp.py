@@ -69,6 +69,8 @@ def test_published_number_stands_beside_the_published_run_only():
         firstspike.run("digits-rstdp", data="nowhere")
 
 
+@pytest.mark.slow
+@pytest.mark.paper
 def test_mnist_is_learnt_by_reward_alone(data_root):
     if not (data_root / "mnist").is_dir():
         pytest.skip("FIRSTSPIKE_DATA has no mnist")

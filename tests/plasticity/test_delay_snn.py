@@ -217,6 +217,12 @@ def test_delays_move_are_rounded_and_stay_in_the_window(net):
     assert (net.history_[:5, 2] > 0).all() and (net.history_[5:, 2] == 0).all() and np.isfinite(net.history_).all()
 
 
+def test_running_statistics_follow_the_training(timing, net):
+    z = net.activity(timing[0], "soft")["layer1.delay"]
+    mean, var = net.soft_["layer1.norm.mean"], net.soft_["layer1.norm.var"]
+    assert np.corrcoef(mean, z.mean(axis=(0, 1)))[0, 1] > 0.8 and np.corrcoef(var, z.var(axis=(0, 1)))[0, 1] > 0.8
+
+
 def test_events_say_what_the_network_says(timing, net):
     X = timing[0][:50]
     for which in ("rounded", "refit"):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .checkpoint import save_checkpoint
-from .device import NoDevice, check_device
+from .device import check_device
 from .progress import reporter
 from .provenance import usable_cores
 
@@ -40,7 +40,7 @@ class Run:
     threads : int
         0 = all usable cores. Results do not depend on it.
     device : str
-        ``"cpu"``; checked, see :mod:`~firstspike.runtime.device`.
+        ``"cpu"``, ``"cuda"`` or ``"cuda:K"``; checked, see :mod:`~firstspike.runtime.device`.
     progress : str
         auto, bar, log or none.
     title : str
@@ -54,12 +54,10 @@ class Run:
             raise ValueError(f"seeds must be >= 1, got {n_seeds}")
         if threads < 0:
             raise ValueError(f"threads must be >= 0, got {threads}")
-        if check_device(device) != "cpu":
-            raise NoDevice(f"the experiments of this version run on the cpu only, got {device!r}; leave --device out")
         cores = usable_cores()
         self.seed, self.seeds = int(seed), tuple(range(int(seed), int(seed) + n_seeds))
         self.threads = min(threads, cores) if threads else cores
-        self.device = device
+        self.device = check_device(device)
         self.restored: dict | None = None
         self._report = reporter(progress, title)
         self._checkpoint: Path | None = None

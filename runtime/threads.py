@@ -7,11 +7,23 @@ and BLAS uses one thread for it: :func:`one_blas_thread`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 
 import numba
 
-__all__ = ["in_blocks", "one_blas_thread"]
+__all__ = ["in_blocks", "n_threads", "one_blas_thread"]
+
+
+@contextmanager
+def n_threads(n):
+    """Context in which kernels use `n` threads, or as many as numba was started with."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def in_blocks(function, n, block):

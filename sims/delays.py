@@ -131,71 +131,39 @@ def memory(params: Delays, n_seeds: int) -> int:
 
 def simulate(params: Delays, run):
     """Train and score over kinds of delays and the seeds of `run`; a Result."""
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        return _simulate(params, run)
-    finally:
-        numba.set_num_threads(before)
-
-
-def _simulate(params, run):
     from ..runtime.results import Result
+    from .fits import Fits, add_seconds
 
-    data = load_samples(params)
-    kept = dict(run.restored or {})
-    kinds = kinds_of(params)
-    jobs = [(kind, i) for kind in kinds for i in range(len(run.seeds))]
-    nets = {}
-    for n, job in enumerate(jobs):
-        nets[job] = _train_one(params, data, run, kept, job, n, len(jobs))
+    data, kinds = load_samples(params), kinds_of(params)
+    jobs = [(kind, seed) for kind in kinds for seed in run.seeds]
+    fits = Fits(run, [f"{kind} delays, seed {seed}" for kind, seed in jobs])
+    nets = [_fit(params, data, fit, *job) for fit, job in zip(fits, jobs, strict=True)]
     result = Result("training", TITLE, REFERENCES)
-    _add_scores(result, kept, kinds, run.seeds, data)
-    for kind in kinds:
-        _add_networks(result, kind, [nets[kind, i] for i in range(len(run.seeds))], kept, data)
-    result.provenance = {"train_seconds": sum(float(kept[f"{k}.{i}.seconds"]) for k, i in jobs)}
+    _add_scores(result, fits, kinds, run.seeds, data)
+    n = len(run.seeds)
+    for k, kind in enumerate(kinds):
+        _add_networks(result, kind, nets[k * n : (k + 1) * n], data)
+    add_seconds(result, fits)
     return result
 
 
-def _train_one(params, data, run, kept, job, n, n_jobs):
-    """Fit and test one network; what is found goes into `kept`."""
-    import time
-
-    import numpy as np
-
-    kind, i = job
-    at, latest = f"{kind}.{i}.", []
-    head = at + "net."
-    label = f"{kind} delays, seed {run.seeds[i]}: " if n_jobs > 1 else ""
-
-    def named():
-        return {head + name: value for name, value in latest[-1]().items()} if latest else {}
-
-    started, before = time.perf_counter(), float(kept.get(at + "seconds", 0.0))
-
-    def progress(fraction, note, snapshot):
-        latest[:] = [snapshot]
-        kept[at + "seconds"] = np.array(before + time.perf_counter() - started)
-        run.tick(lambda: kept | named(), (n + 0.97 * fraction) / n_jobs, label + note)
-
-    state = {k.removeprefix(head): v for k, v in kept.items() if k.startswith(head)}
-    net = network(params, kind, random_state=run.seeds[i])
-    net.fit(data.train_X, data.train_y, progress=progress, resume=state or None)
-    kept.update(named())
-    kept[at + "seconds"] = np.array(before + time.perf_counter() - started)
-    latest.clear()
-    if at + "confusion" not in kept:
+def _fit(params, data, fit, kind, seed):
+    """Fit and test one network."""
+    net = fit(network(params, kind, random_state=seed), data.train_X, data.train_y)
+    if "confusion" not in fit:
         from .measures.confusion import confusion
 
+        said = {}
         for stage in STAGES:
-            said = net.predict(data.test_X, _stage_of(net, stage))
-            kept[at + stage] = np.array((said == data.test_y).mean())
-        kept[at + "said"] = said.astype(np.int16)
-        kept[at + "confusion"] = confusion(data.test_y, said, len(data.names))
-        kept |= {at + key: np.array(value) for key, value in _cost(net, data.test_X[:_PROBE]).items()}
-        run.tick(lambda: kept, (n + 1) / n_jobs, f"{label}test accuracy {float(kept[at + 'refit']):.1%}")
+            used = _stage_of(net, stage)
+            if used not in said:
+                said[used] = net.predict(data.test_X, used)
+            fit[stage] = (said[used] == data.test_y).mean()
+        fit["said"] = said[used]
+        for name, value in _cost(net, data.test_X[:_PROBE]).items():
+            fit[name] = value
+        fit["confusion"] = confusion(data.test_y, said[used], len(data.names))
+        fit.tick(1.0, f"test accuracy {float(fit['refit']):.1%}")
     return net
 
 
@@ -261,11 +229,12 @@ def classifier(result, i: int = 0, kind: str | None = None):
     return net.set_networks(result["class"], int(result["n_steps"]), **stages)
 
 
-def _add_scores(result, kept, kinds, seeds, data):
+def _add_scores(result, fits, kinds, seeds, data):
     import numpy as np
 
     def of(name):
-        return np.array([[kept[f"{kind}.{i}.{name}"] for i in range(len(seeds))] for kind in kinds])
+        values = fits.all(name)
+        return values.reshape(len(kinds), len(seeds), *values.shape[1:])
 
     result.add("seed", np.array(seeds, np.int64), ("seed",), "1", "seed of the run")
     result.add("kind", np.array(kinds), ("kind",), "1", "kind of delays")
@@ -278,7 +247,7 @@ def _add_scores(result, kept, kinds, seeds, data):
     result.add("class_name", np.array(data.names), ("true_class",), "1", "name of each class")
     dims = (*dims, "true_class", "predicted_class")
     result.add("confusion", of("confusion"), dims, "1", "test samples, last network; last column: no answer")
-    said, labels = of("said"), np.asarray(data.test_y, np.int16)
+    said, labels = of("said").astype(np.int16), np.asarray(data.test_y, np.int16)
     result.add("predictions", said[-1], ("seed", "test"), "1", "classes said by the last network of the last kind")
     result.add("labels", labels, ("test",), "1", "true class of the test samples")
     result.add("n_test", np.array(len(labels)), (), "1", "test samples")
@@ -287,7 +256,7 @@ def _add_scores(result, kept, kinds, seeds, data):
     result.add("n_steps", np.array(data.train_X.shape[1]), (), "1", "steps of a sample")
 
 
-def _add_networks(result, kind, nets, kept, data):
+def _add_networks(result, kind, nets, data):
     """Weights and delays of each layer before learning, after it and after the refit; learning curves."""
     import numpy as np
 
@@ -370,9 +339,6 @@ def summary(result) -> dict:
 
 def figure(result, name=None):
     """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
-    from .figures import delays as figures
+    from .figures import draw
 
-    name = name or FIGURES[0]
-    if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return getattr(figures, name)(result)
+    return draw("delays", FIGURES, result, name)

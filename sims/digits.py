@@ -178,6 +178,7 @@ def simulate(params: Digits, run):
     """Train, read out and score over the seeds of `run`; a Result."""
     from ..runtime.results import Result
     from . import training
+    from .fits import add_seconds
 
     data = training.load_data(params.data, params.n_train, params.n_test)
     readouts = training.Readouts(params.c, params.c_pixels, params.n_validation, params.n_readout, params.max_iter)
@@ -191,10 +192,7 @@ def simulate(params: Digits, run):
     result = Result("training", TITLE, REFERENCES)
     training.add_scores(result, out, data, run.seeds)
     _add_networks(result, out.learners, params)
-    result.provenance = {
-        "train_seconds": sum(out.fit_seconds),
-        "images_per_second": sum(out.images_per_second) / len(out.images_per_second),
-    }
+    add_seconds(result, out.fits)
     return result
 
 
@@ -306,9 +304,6 @@ def summary(result) -> dict:
 
 def figure(result, name=None):
     """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
-    from .figures import digits as figures
+    from .figures import draw
 
-    name = name or FIGURES[0]
-    if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return getattr(figures, name)(result)
+    return draw("digits", FIGURES, result, name)

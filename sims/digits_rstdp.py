@@ -126,95 +126,49 @@ def memory(params: DigitsRSTDP, n_seeds: int) -> int:
 
 def simulate(params: DigitsRSTDP, run):
     """Train and score over the seeds of `run`; a Result."""
-    import numba
-
     from ..runtime.results import Result
     from . import training
+    from .fits import Fits, add_seconds
 
     data = training.load_data(params.data, params.n_train, params.n_test)
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        kept = dict(run.restored or {})
-        nets = [_train_one(params, data, run, kept, i) for i in range(len(run.seeds))]
-    finally:
-        numba.set_num_threads(before)
-    out = training.Trained(learners=nets)
-    for name in ("trained", *(("untrained", "permuted") if params.controls else ())):
-        out.predictions[name] = [kept[f"{i}.{name}"] for i in range(len(nets))]
+    fits = Fits(run, [f"seed {seed}" for seed in run.seeds])
+    nets = [_fit(params, data, fit, seed) for fit, seed in zip(fits, run.seeds, strict=True)]
     result = Result("training", TITLE, REFERENCES)
-    training.add_scores(result, out, data, run.seeds)
-    _add_networks(result, nets, kept, data, params)
-    seconds = [float(kept[f"{i}.fit_seconds"]) for i in range(len(nets))]
-    speeds = [float(kept[f"{i}.images_per_second"]) for i in range(len(nets))]
-    result.provenance = {"train_seconds": sum(seconds), "images_per_second": sum(speeds) / len(speeds)}
+    variants = ("trained", "untrained", "permuted") if params.controls else ("trained",)
+    training.add_answers(result, fits, variants, data, run.seeds)
+    _add_networks(result, nets, fits, data, params)
+    add_seconds(result, fits)
     return result
 
 
-def _train_one(params, data, run, kept, i):
-    """Fit, test and control the network of seed number `i`; what is found goes into `kept`."""
-    import time
+_ANYTIME = 2000  # test images whose answers are looked at after every step
+_PROBE = 1000  # test images whose spikes are counted
 
-    import numpy as np
 
+def _fit(params, data, fit, seed):
+    """Fit, test and control one network."""
     from ..plasticity.learners.sdnn import permute_synapses
 
-    seed, n_seeds, head, latest = run.seeds[i], len(run.seeds), f"{i}.net.", []
-
-    def named():
-        return {head + name: value for name, value in latest[-1]().items()} if latest else {}
-
-    def tick(fraction, note, snapshot=None):
-        latest[:] = [snapshot] if snapshot else latest
-        run.tick(lambda: kept | named(), (i + fraction) / n_seeds, f"seed {seed}: {note}" if n_seeds > 1 else note)
-
-    started = time.perf_counter()
-    before = float(kept.get(f"{i}.fit_seconds", 0.0))
-    state = {k.removeprefix(head): v for k, v in kept.items() if k.startswith(head)}
-    net = network(params, random_state=seed)
-
-    def progress(fraction, note, snapshot):
-        kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
-        tick(0.97 * fraction, note, snapshot)
-
-    net.fit(data.train_images, data.train_labels, progress=progress, resume=state or None)
-    kept.update(named())
-    kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
-    latest.clear()
-    if f"{i}.steps" not in kept:
-        started = time.perf_counter()
-        kept[f"{i}.trained"] = _said(net, data.test_images, lambda f: tick(0.97 + 0.01 * f, "test"))
-        kept[f"{i}.images_per_second"] = np.array(len(data.test_images) / (time.perf_counter() - started))
-        some = slice(0, _ANYTIME)
-        said = net.predict_steps(data.test_images[some])
-        kept[f"{i}.steps"] = (said == data.test_labels[some, None]).mean(axis=0)
-        tick(0.99, "accuracy over time")
-    if params.controls and f"{i}.permuted" not in kept:
+    net = fit(network(params, random_state=seed), data.train_images, data.train_labels)
+    if "steps" not in fit:
+        fit["trained"] = fit.answers(net.predict, data.test_images)
+        said = net.predict_steps(data.test_images[:_ANYTIME])
+        fit["steps"] = (said == data.test_labels[:_ANYTIME, None]).mean(axis=0)
+        fit.tick(0.99, "accuracy over time")
+    if params.controls and "permuted" not in fit:
         trained = net.weights_
-        net.weights_ = permute_synapses(trained, seed, "permute/decision")
-        kept[f"{i}.permuted"] = _said(net, data.test_images)
-        net.weights_ = net.first_weights()
-        kept[f"{i}.untrained"] = _said(net, data.test_images)
+        for name, weights in (
+            ("untrained", net.first_weights()),
+            ("permuted", permute_synapses(trained, seed, "permute/decision")),
+        ):
+            net.weights_ = weights
+            fit[name] = fit.answers(net.predict, data.test_images)
         net.weights_ = trained
-        tick(1.0, "controls")
+        fit.tick(1.0, "controls")
     return net
 
 
-_ANYTIME = 2000  # test images whose answers are looked at after every step
-_SLICE = 1000
-
-
-def _said(net, images, tell=lambda f: None):
-    import numpy as np
-
-    parts = []
-    for start in range(0, len(images), _SLICE):
-        parts.append(net.predict(images[start : start + _SLICE]))
-        tell(start / len(images))
-    return np.concatenate(parts)
-
-
-def _add_networks(result, nets, kept, data, params):
+def _add_networks(result, nets, fits, data, params):
     """Weights, learning curves, health and spikes of each seed's network."""
     import numpy as np
 
@@ -235,10 +189,10 @@ def _add_networks(result, nets, kept, data, params):
     history = np.array([n.history_ for n in nets])
     result.add("answer", np.array(["hit", "miss", "silence"]), ("answer",), "1", "what became of an image")
     result.add("training", history, ("seed", "pass", "answer"), "1", "share of the training images during each pass")
-    steps = np.array([kept[f"{i}.steps"] for i in range(len(nets))])
     result.add("step", np.arange(params.n_steps), ("step",), "1", "last time step that was heard")
     n = min(_ANYTIME, len(data.test_labels))
-    result.add("accuracy_at_step", steps, ("seed", "step"), "1", f"accuracy after it, first {n} test images")
+    text = f"accuracy after it, first {n} test images"
+    result.add("accuracy_at_step", fits.all("steps"), ("seed", "step"), "1", text)
     names = ("dead_maps", "win_share", "saturation", "without_winner", "mean_step")
     result.add("layer", np.arange(1, n_layers + 2), ("layer",), "1", "layer")
     for name in names:
@@ -246,7 +200,7 @@ def _add_networks(result, nets, kept, data, params):
         result.add(f"health.{name}", np.array(values), ("seed", "layer"), "1", f"{name} (docs: learning health)")
     final = [[h[-1, 1] for h in n.features_.convergence_] + [_decision_health(n, params)["convergence"]] for n in nets]
     result.add("health.convergence", np.array(final), ("seed", "layer"), "1", "mean of w (1 - w), scaled to 0..1")
-    activity = [n.features_.activity(data.test_images[:_SLICE]) for n in nets]
+    activity = [n.features_.activity(data.test_images[:_PROBE]) for n in nets]
     result.add("stage", np.array(list(activity[0])), ("stage",), "1", "where spikes are counted")
     values = np.array([[spikes.sum() for spikes in a.values()] for a in activity])
     result.add("spikes", values, ("seed", "stage"), "1", "mean spikes of one test image")
@@ -328,9 +282,6 @@ def summary(result) -> dict:
 
 def figure(result, name=None):
     """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
-    from .figures import digits_rstdp as figures
+    from .figures import draw
 
-    name = name or FIGURES[0]
-    if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return getattr(figures, name)(result)
+    return draw("digits_rstdp", FIGURES, result, name)

@@ -2,7 +2,8 @@
 
 An experiment is a file of this package with ``TITLE``, ``REFERENCES``, ``PRESETS`` (name -> parameters, the first is
 the default), ``simulate(params, run) -> Result``, ``expected(params)``, ``summary(result)`` and
-``figure(result, name)``. Command line and Python come here, so that both give the same bits.
+``figure(result, name)``; one that heeds ``run.device`` says ``DEVICES = ("cpu", "cuda")``. Command line and Python come
+here, so that both give the same bits.
 """
 
 import glob
@@ -82,7 +83,7 @@ def run(
     threads : int
         0 = all usable cores; the result does not depend on it.
     device : str
-        ``"cpu"``.
+        ``"cpu"``, or for some experiments ``"cuda"`` or ``"cuda:K"``: equal within tolerances, not bit by bit.
     progress : str
         ``"none"``, ``"auto"``, ``"bar"``, ``"log"``.
     out : path, optional
@@ -115,6 +116,7 @@ def run(
     from ..runtime.run import Run
 
     preset, params = resolve(name, preset, settings)
+    _check_device(name, device)
     context = Run(seed, seeds, threads, device, progress, f"{EXPERIMENTS[name][0]} {name}")
     fixed = {"experiment": name, "preset": preset, "seed": context.seed, "seeds": len(context.seeds)}
     used = getattr(load(name), "inputs", lambda params: {})(params)
@@ -129,7 +131,8 @@ def run(
             return _finished(out, stored, resume)
         from ..runtime.jit import source_digest
 
-        kept = stored | {"source_digest": source_digest()}  # a run is not continued by other sources: bits would mix
+        # a run is not continued by other sources, or on a device of another kind: bits would mix
+        kept = stored | {"source_digest": source_digest(), "device": device.partition(":")[0]}
         _prepare(out, context, kept, force, resume)
         context.keep(checkpoint_path(out), kept, checkpoint_every)
         with context.signals():
@@ -139,12 +142,24 @@ def run(
     return result
 
 
+def _check_device(name, device):
+    """NoDevice if the experiment has no code for this kind of device."""
+    from ..runtime.device import NoDevice
+
+    kinds = getattr(load(name), "DEVICES", ("cpu",))
+    if device.partition(":")[0] == "cuda" and "cuda" not in kinds:
+        able = [other for other in EXPERIMENTS if "cuda" in getattr(load(other), "DEVICES", ())]
+        raise NoDevice(f"{name} runs on the cpu only, got device {device!r}; on cuda run: {', '.join(able) or 'none'}")
+
+
 def _simulate(name, params, context, stored):
     from ..runtime.provenance import provenance
+    from ..runtime.threads import n_threads
 
     module = load(name)
     started, cpu = time.time(), time.process_time()
-    result = module.simulate(params, context)
+    with n_threads(context.threads):
+        result = module.simulate(params, context)
     result.title, result.references, result.parameters = module.TITLE, module.REFERENCES, stored
     result.provenance |= provenance(context, started, cpu)
     return result
@@ -166,7 +181,7 @@ def _finished(out, stored, resume):
     digest = found.provenance.get("source_digest")
     if digest != source_digest():
         logging.getLogger("firstspike").warning("%s is of other sources (%s): kept as it is", out, digest)
-    _tidy(out, stored | {"source_digest": digest})
+    _tidy(out, stored | {"source_digest": digest, "device": str(found.provenance.get("device")).partition(":")[0]})
     return found
 
 
@@ -204,11 +219,12 @@ def _prepare(out, context, stored, force, resume):
 
 
 def rerun(result, threads=1, progress="none"):
-    """Run again what made `result`, with its stored parameters and seeds."""
+    """Run again what made `result`, with its stored parameters and seeds, on the device that made it."""
     stored = dict(result.parameters)
     name, preset, seed, seeds = (stored.pop(k) for k in ("experiment", "preset", "seed", "seeds"))
     stored.pop("inputs", None)
-    return run(name, preset, seed=seed, seeds=seeds, threads=threads, progress=progress, **stored)
+    device = result.provenance.get("device", "cpu")
+    return run(name, preset, seed=seed, seeds=seeds, threads=threads, device=device, progress=progress, **stored)
 
 
 def parameters_of(result):

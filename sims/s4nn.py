@@ -133,80 +133,41 @@ def simulate(params, run):
 
 def run_all(params, run, title, references, more_controls=()):
     """What :func:`simulate` does, also for BS4NN; `more_controls` are pairs (name, function(seed, data) -> answers)."""
-    import numba
-
     from ..runtime.results import Result
     from . import training
+    from .fits import Fits, add_seconds
     from .measures.latency import add_networks
 
     data, validation = load_parts(params)
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        kept = dict(run.restored or {})
-        nets = [_train_one(params, data, validation, run, kept, i, more_controls) for i in range(len(run.seeds))]
-    finally:
-        numba.set_num_threads(before)
-    out = training.Trained(learners=nets)
+    fits = Fits(run, [f"seed {seed}" for seed in run.seeds], share=0.95)
+    nets = [_fit(params, data, validation, fit, seed, more_controls) for fit, seed in zip(fits, run.seeds, strict=True)]
     names = ("untrained", "permuted", *(name for name, _ in more_controls)) if params.controls else ()
-    for name in ("trained", *names):
-        out.predictions[name] = [kept[f"{i}.{name}"] for i in range(len(nets))]
     result = Result("training", title, references)
-    training.add_scores(result, out, data, run.seeds)
-    add_networks(result, nets, kept, data)
-    seconds = [float(kept[f"{i}.fit_seconds"]) for i in range(len(nets))]
-    speeds = [float(kept[f"{i}.images_per_second"]) for i in range(len(nets))]
-    result.provenance = {"train_seconds": sum(seconds), "images_per_second": sum(speeds) / len(speeds)}
+    training.add_answers(result, fits, ("trained", *names), data, run.seeds)
+    add_networks(result, nets, fits, data)
+    add_seconds(result, fits)
     return result
 
 
-def _train_one(params, data, validation, run, kept, i, more_controls):
-    """Fit, test and control the network of seed number `i`; what is found goes into `kept`."""
-    import time
-
-    import numpy as np
-
+def _fit(params, data, validation, fit, seed, more_controls):
+    """Fit, test and control one network."""
     from ..plasticity.learners.sdnn import permute_synapses
     from .measures.latency import look
 
-    seed, n_seeds, head, latest = run.seeds[i], len(run.seeds), f"{i}.net.", []
-
-    def named():
-        return {head + name: value for name, value in latest[-1]().items()} if latest else {}
-
-    def tick(fraction, note, snapshot=None):
-        latest[:] = [snapshot] if snapshot else latest
-        run.tick(lambda: kept | named(), (i + fraction) / n_seeds, f"seed {seed}: {note}" if n_seeds > 1 else note)
-
-    started = time.perf_counter()
-    before = float(kept.get(f"{i}.fit_seconds", 0.0))
-    state = {k.removeprefix(head): v for k, v in kept.items() if k.startswith(head)}
-    net = network(params, random_state=seed)
-
-    def progress(fraction, note, snapshot):
-        kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
-        tick(0.95 * fraction, note, snapshot)
-
-    net.fit(data.train_images, data.train_labels, validation, progress=progress, resume=state or None)
-    kept.update(named())
-    kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
-    latest.clear()
-    if f"{i}.jittered" not in kept:
-        started = time.perf_counter()
-        found = net.decide(data.test_images)
-        kept[f"{i}.images_per_second"] = np.array(len(data.test_images) / (time.perf_counter() - started))
-        look(net, found, data, seed, lambda name, value: kept.update({f"{i}.{name}": value}))
-        tick(0.97, "accuracy over time and under noise")
-    if params.controls and f"{i}.permuted" not in kept:
+    net = fit(network(params, random_state=seed), data.train_images, data.train_labels, validation)
+    if "jittered" not in fit:
+        look(net, data, seed, fit)
+        fit.tick(0.97, "accuracy over time and under noise")
+    if params.controls and "permuted" not in fit:
         trained = net.weights_
         mixed = [permute_synapses(w, seed, f"permute/{j}") for j, w in enumerate(trained[:-1])]
+        for name, control in more_controls:
+            fit[name] = fit.wait(control, seed, data)
         for name, weights in (("untrained", net.first_weights()), ("permuted", [*mixed, trained[-1]])):
             other = network(params, random_state=seed)
             scales = (net.scales_,) if hasattr(net, "scales_") else ()
-            kept[f"{i}.{name}"] = other.set_weights(weights, *scales, net.classes_).predict(data.test_images)
-        for name, control in more_controls:
-            kept[f"{i}.{name}"] = run.wait(control, seed, data)
-        tick(1.0, "controls")
+            fit[name] = other.set_weights(weights, *scales, net.classes_).predict(data.test_images)
+        fit.tick(1.0, "controls")
     return net
 
 
@@ -248,9 +209,6 @@ def summary(result) -> dict:
 
 def figure(result, name=None):
     """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
-    from .figures import latency as figures
+    from .figures import draw
 
-    name = name or FIGURES[0]
-    if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return getattr(figures, name)(result)
+    return draw("latency", FIGURES, result, name)

@@ -89,7 +89,6 @@ _BINARY = {"mirsadeghi2023": 0.986, "mirsadeghi2023_fashion": 0.920}
 _PROBE = 1000  # test images whose spikes are counted, and that are shown with jitter and noise
 _JITTER = (0, 1, 2, 4, 8)  # steps
 _NOISE = (0.0, 10.0, 20.0, 40.0, 80.0)  # grey values
-_SLICE = 500
 
 
 def preset_for(settings: dict) -> str:
@@ -127,27 +126,17 @@ def memory(params: STiDiRun, n_seeds: int) -> int:
 
 def simulate(params: STiDiRun, run):
     """Train and score over the seeds of `run`; a Result."""
-    import numba
-
     from ..runtime.results import Result
     from . import training
+    from .fits import Fits, add_seconds
 
     data = _parts(training.load_data(params.data, params.n_train, params.n_test), params.validation)
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        kept = dict(run.restored or {})
-        nets = [_train_one(params, data, run, kept, i) for i in range(len(run.seeds))]
-    finally:
-        numba.set_num_threads(before)
-    out = training.Trained(learners=nets)
-    out.predictions["trained"] = [kept[f"{i}.said"] for i in range(len(nets))]
+    fits = Fits(run, [f"seed {seed}" for seed in run.seeds])
+    nets = [_fit(params, data, fit, seed) for fit, seed in zip(fits, run.seeds, strict=True)]
     result = Result("training", TITLE, REFERENCES)
-    training.add_scores(result, out, data, run.seeds)
-    _add_networks(result, nets, kept, data)
-    seconds = [float(kept[f"{i}.fit_seconds"]) for i in range(len(nets))]
-    speeds = [float(kept[f"{i}.images_per_second"]) for i in range(len(nets))]
-    result.provenance = {"train_seconds": sum(seconds), "images_per_second": sum(speeds) / len(speeds)}
+    training.add_answers(result, fits, ("trained",), data, run.seeds)
+    _add_networks(result, nets, fits, data)
+    add_seconds(result, fits)
     return result
 
 
@@ -160,44 +149,17 @@ def _parts(data, validation):
     return type(data)(data.name, images[some], labels[some], images[last], labels[last])
 
 
-def _train_one(params, data, run, kept, i):
-    """Fit and test the network of seed number `i`; what is found goes into `kept`."""
-    import time
-
+def _fit(params, data, fit, seed):
+    """Fit and test one network."""
     import numpy as np
 
-    seed, n_seeds, head, latest = run.seeds[i], len(run.seeds), f"{i}.net.", []
-
-    def named():
-        return {head + name: value for name, value in latest[-1]().items()} if latest else {}
-
-    def tick(fraction, note, snapshot=None):
-        latest[:] = [snapshot] if snapshot else latest
-        run.tick(lambda: kept | named(), (i + fraction) / n_seeds, f"seed {seed}: {note}" if n_seeds > 1 else note)
-
-    started, before = time.perf_counter(), float(kept.get(f"{i}.fit_seconds", 0.0))
-    state = {k.removeprefix(head): v for k, v in kept.items() if k.startswith(head)}
-    net = network(params, random_state=seed)
-
-    def progress(fraction, note, snapshot):
-        kept[f"{i}.fit_seconds"] = np.array(before + time.perf_counter() - started)
-        tick(0.97 * fraction, note, snapshot)
-
-    net.fit(data.train_images, data.train_labels, progress=progress, resume=state or None)
-    kept.update(named())
-    latest.clear()
-    if f"{i}.said" not in kept:
-        net.predict(data.test_images[:1])  # compiled before the clock starts
-        started, parts = time.perf_counter(), []
-        for start in range(0, len(data.test_images), _SLICE):
-            parts.append(net.answers(data.test_images[start : start + _SLICE]))
-            tick(0.97 + 0.01 * start / len(data.test_images), "test")
-        answers, times = (np.concatenate(part) for part in zip(*parts, strict=True))
-        kept[f"{i}.images_per_second"] = np.array(len(answers) / (time.perf_counter() - started))
-        kept[f"{i}.times"], kept[f"{i}.said"] = times.astype(np.float32), net.classes_[answers]
-    if f"{i}.noisy" not in kept:
-        kept |= {f"{i}.{name}": value for name, value in _bears(net, data, seed).items()}
-        tick(1.0, "jitter and noise")
+    net = fit(network(params, random_state=seed), data.train_images, data.train_labels)
+    if "noisy" not in fit:
+        answers, times = fit.answers(net.answers, data.test_images)
+        fit["trained"], fit["times"] = net.classes_[answers], times.astype(np.float32)
+        for name, values in _bears(net, data, seed).items():
+            fit[name] = values
+        fit.tick(1.0, "jitter and noise")
     return net
 
 
@@ -217,14 +179,13 @@ def _bears(net, data, seed):
     for sd in _NOISE:
         grey = images + sd * rng.normals(seed, f"stidi/noise/{sd}", images.shape)
         noisy.append((net.predict(np.clip(grey, 0, net.pixel_max)) == labels).mean())
-    return {"jittered": np.array(jittered), "noisy": np.array(noisy)}
+    return {"jittered": jittered, "noisy": noisy}
 
 
-def _add_networks(result, nets, kept, data):
+def _add_networks(result, nets, fits, data):
     """Weights, learning curves, output times, cost, health, and an example for the raster."""
     import numpy as np
 
-    seeds = range(len(nets))
     for name in nets[0].weights_:
         weights = np.array([net.weights_[name] for net in nets])
         dims = {2: ("synapse",), 3: ("in", "out"), 5: ("map", "in", "row", "column")}[weights.ndim]
@@ -232,8 +193,8 @@ def _add_networks(result, nets, kept, data):
         text = "size of the synapses" if name.endswith(".alpha") else "synaptic weights (binary: their signs act)"
         result.add(name if name.endswith(".alpha") else f"{name}.weight", weights, ("seed", *dims), "1", text)
     result.add("class_label", np.asarray(nets[0].classes_, np.int64), ("output",), "1", "label of each output")
-    times = np.array([kept[f"{i}.times"] for i in seeds])
-    result.add("output_time", times, ("seed", "test", "output"), "steps", "firing times of the outputs, inf = silent")
+    text = "firing times of the outputs, inf = silent"
+    result.add("output_time", fits.all("times"), ("seed", "test", "output"), "steps", text)
     layers = [layer.name for layer in nets[0].layers_]
     columns = ["ties_correct", "strictly_first", "silent", "learnt_from", *layers]
     result.add("column", np.array(columns), ("column",), "1", "of the learning curve; layers: share that fired")
@@ -253,8 +214,8 @@ def _add_networks(result, nets, kept, data):
     result.add("jitter", np.array(_JITTER, float), ("jitter",), "steps", "half-width of the input spikes' jitter")
     result.add("noise", np.array(_NOISE), ("noise",), "1", "standard deviation of the pixels' noise, grey values")
     text = "accuracy of the first test images"
-    result.add("accuracy_jitter", np.array([kept[f"{i}.jittered"] for i in seeds]), ("seed", "jitter"), "1", text)
-    result.add("accuracy_noise", np.array([kept[f"{i}.noisy"] for i in seeds]), ("seed", "noise"), "1", text)
+    result.add("accuracy_jitter", fits.all("jittered"), ("seed", "jitter"), "1", text)
+    result.add("accuracy_noise", fits.all("noisy"), ("seed", "noise"), "1", text)
     result.add("example", images[0], ("row", "column_px"), "1", f"first test image, a {int(labels[0])}")
     for (before, fired), layer in zip(nets[0].layers(images[:1]), nets[0].layers_, strict=True):
         flat = fired.times.reshape(-1)
@@ -332,9 +293,6 @@ def summary(result) -> dict:
 
 def figure(result, name=None):
     """Figure `name` of `FIGURES` (default: the overview), a matplotlib Figure."""
-    from .figures import stidi as figures
+    from .figures import draw
 
-    name = name or FIGURES[0]
-    if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return getattr(figures, name)(result)
+    return draw("stidi", FIGURES, result, name)

@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .fits import Fits
 from .measures.confusion import confusion
 from .measures.readout import GRID, Readout, Rows, best_c, fit_readout, gather, validate
 
-__all__ = ["CONTROLS", "Data", "Readouts", "Trained", "add_scores", "load_data", "readout_of", "train"]
+__all__ = ["CONTROLS", "Data", "Readouts", "Trained", "add_answers", "add_scores", "load_data", "readout_of", "train"]
 
 CONTROLS = ("untrained", "permuted", "permuted_last", "raw_pixels")
 _SLICE = 500  # images between two reports of progress
@@ -62,15 +63,14 @@ class Readouts:
 class Trained:
     """What a run leaves: lists have one entry a seed.
 
-    A learner that answers by itself has no readout: `c` and `readouts` stay empty.
+    A learner that answers by itself has no readout: only `predictions` are there.
     """
 
     learners: list = field(default_factory=list)
     predictions: dict[str, list] = field(default_factory=dict)  # variant -> test predictions
     c: dict[str, list] = field(default_factory=dict)  # variant -> C of the readout
     readouts: list[Readout] = field(default_factory=list)  # of the trained networks
-    fit_seconds: list = field(default_factory=list)
-    images_per_second: list = field(default_factory=list)  # encode + all layers, test part
+    fits: Fits | None = None  # with the seconds of each
 
 
 def load_data(name: str, n_train: int | None = None, n_test: int | None = None) -> Data:
@@ -100,37 +100,21 @@ def train(make, data: Data, readouts: Readouts, run, controls: bool = True) -> T
     -------
     Trained
     """
-    import numba
-
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(run.threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        return _train(make, data, readouts, run, controls)
-    finally:
-        numba.set_num_threads(before)
-
-
-def _train(make, data, readouts, run, controls):
-    out, kept = Trained(), dict(run.restored or {})
-    per_seed = _FIT + _VARIANT * (4 if controls else 1)
-    total = per_seed * len(run.seeds) + (_VARIANT if controls else 0)
-
-    def tick(done, note, more=dict):
-        run.tick(lambda: kept | more(), done / total, note)
-
-    for i, seed in enumerate(run.seeds):
-        learner = _fit(
-            make(seed), data.train_images, kept, i, lambda f, *rest, i=i: tick(i * per_seed + _FIT * f, *rest)
-        )
+    n, per_seed = len(run.seeds), _FIT + _VARIANT * (4 if controls else 1)
+    span = per_seed * n / (per_seed * n + (_VARIANT if controls else 0))
+    fits = Fits(run, [f"seed {seed}" for seed in run.seeds], _FIT / per_seed, span)
+    out, kept = Trained(), fits.kept
+    for fit, seed in zip(fits, run.seeds, strict=True):
+        learner = fit(make(seed), data.train_images)
         out.learners.append(learner)
         variants = _variants(learner, make(seed, trained=False) if controls else None, data, seed)
         times = None  # input times of both parts, made when the first variant needs them
         for j, (variant, weights) in enumerate(variants):
-            if f"{i}.{variant}.predictions" in kept:
+            if f"{variant}.predictions" in fit:
                 continue
 
-            def tell(fraction, i=i, j=j, variant=variant, seed=seed):
-                tick(i * per_seed + _FIT + (j + fraction) * _VARIANT, f"seed {seed}: readout, {variant}")
+            def tell(fraction, fit=fit, j=j, variant=variant):
+                fit.tick((_FIT + (j + fraction) * _VARIANT) / per_seed, f"readout, {variant}")
 
             if times is None:
                 start = time.perf_counter()
@@ -142,47 +126,23 @@ def _train(make, data, readouts, run, controls):
             start = time.perf_counter()
             test_features = _transform(network, times[1], tell, 0.2)
             if variant == "trained":
-                seconds = encoding + time.perf_counter() - start
-                kept[f"{i}.images_per_second"] = np.array(len(data.test_images) / seconds)
+                fit["images_per_second"] = len(data.test_images) / (encoding + time.perf_counter() - start)
             tell(0.3)
             features = train_features, test_features
-            _read(kept, f"{i}.{variant}", features, data, readouts, readouts.c, seed, run, tell)
+            _read(kept, f"{fit.head}{variant}", features, data, readouts, readouts.c, seed, run, tell)
             tell(1.0)
     if controls and "raw_pixels.predictions" not in kept:
         pixels = [x.reshape(len(x), -1) / 255 for x in (data.train_images[: readouts.n_samples], data.test_images)]
         pixels = gather(pixels[:1]), pixels[1]
         _read(kept, "raw_pixels", pixels, data, readouts, readouts.c_pixels, run.seed, run, lambda _: None)
-    _collect(out, kept, len(run.seeds))
-    tick(total, _note(out, data))
+    _collect(out, kept, n)
+    fits.tick(1.0, _note(out, data))
+    out.fits = fits
     return out
-
-
-def _fit(learner, images, kept, i, tick):
-    """Fit the learner of seed number `i`; its state stands in `kept` under ``i.net.``, and what it left goes there."""
-    head, latest = f"{i}.net.", []
-
-    def named():
-        return {head + name: value for name, value in latest[-1]().items()}
-
-    def progress(fraction, note, snapshot):
-        latest[:] = [snapshot]
-        tick(fraction, note, named)
-
-    before = {name.removeprefix(head): value for name, value in kept.items() if name.startswith(head)}
-    start = time.perf_counter()
-    learner.fit(images, progress=progress, resume=before or None)
-    if latest:
-        kept.update(named())
-    before_s = float(kept.get(f"{i}.fit_seconds", 0.0))
-    kept[f"{i}.fit_seconds"] = np.array(before_s + time.perf_counter() - start)  # without interrupted sessions
-    return learner
 
 
 def _collect(out, kept, n_seeds):
     """Lists of :class:`Trained` from the flat record of a run."""
-    for i in range(n_seeds):
-        out.fit_seconds.append(float(kept[f"{i}.fit_seconds"]))
-        out.images_per_second.append(float(kept[f"{i}.images_per_second"]))
     for variant in ("trained", *CONTROLS):
         keys = [variant] if variant == "raw_pixels" else [f"{i}.{variant}" for i in range(n_seeds)]
         if f"{keys[0]}.predictions" in kept:
@@ -285,6 +245,11 @@ def add_scores(result, out: Trained, data: Data, seeds) -> None:
         if all(name in out.c for name in names):
             c = np.array([np.broadcast_to(out.c[name], len(seeds)) for name in names])
             result.add("control_c", c, ("control", "seed"), "1", "C of the controls' readouts")
+
+
+def add_answers(result, fits, variants, data: Data, seeds) -> None:
+    """:func:`add_scores` of learners that answer by themselves: `fits` hold the answers of each variant by name."""
+    add_scores(result, Trained(predictions={name: list(fits.all(name)) for name in variants}), data, seeds)
 
 
 def _add_readouts(result, out):

@@ -74,6 +74,8 @@ def test_python_cli_py_runs_from_a_checkout(tmp_path):
         (["sim", "coincidence", "--set", "tau_m=-1ms"], 2, "tau_m must be > 0 s, got -0.001"),
         (["sim", "coincidence", "--set", "tau_m"], 2, "KEY=VALUE"),
         (["sim", "coincidence", "--seed", "x"], 2, "whole number"),
+        (["sim", "coincidence", "--device", "gpu"], 2, "device must be cpu, cuda or cuda:K, got 'gpu'"),
+        (["sim", "founding", "--device", "cuda"], 6, "founding runs on the cpu only"),
         (["results", "show", "absent.h5"], 3, "absent.h5 does not exist"),
         (["theory", "snr", "--set", "rate=10ms"], 2, "rate"),
     ],

@@ -4,6 +4,8 @@ Jitter adds to the time of each input spike a whole number drawn from -J..J (tim
 pixel a normal number of standard deviation S grey levels (values are rounded, and stay in 0..G).
 """
 
+import time
+
 import numpy as np
 
 from ...runtime import rng
@@ -30,34 +32,36 @@ def noisy(images, sd, largest, seed):
     return np.clip(np.round(moved), 0, largest).astype(np.uint16 if largest > 255 else np.uint8)
 
 
-def look(net, found, data, seed, keep):
-    """Score a fitted network on the test part; `keep(name, value)` stores what is found."""
+def look(net, data, seed, fit):
+    """Score a fitted network on the test part; what is found goes into the mapping `fit`."""
     from ...plasticity.waves.dense import fire, latency, sort_spikes
 
-    labels = net._indices(data.test_labels)
-    keep("trained", net.classes_[found.answer])
-    keep("ties_correct", np.array(found.right(labels, ties=True).mean()))
-    keep("step", found.step.astype(np.int32))
-    keep("spikes", found.spikes.mean(0))
-    keep("silent_tied", np.array([found.silent.mean(), found.tied.mean()]))
+    labels, started = net._indices(data.test_labels), time.perf_counter()
+    found = net.decide(data.test_images)
+    fit["images_per_second"] = len(labels) / (time.perf_counter() - started)
+    fit["trained"] = net.classes_[found.answer]
+    fit["ties_correct"] = found.right(labels, ties=True).mean()
+    fit["step"] = found.step.astype(np.int32)
+    fit["spikes"] = found.spikes.mean(0)
+    fit["silent_tied"] = [found.silent.mean(), found.tied.mean()]
     images, labels, t = data.test_images[:_PROBE], data.test_labels[:_PROBE], net.n_steps
     deadlines = np.unique(np.linspace(0, t - 1, min(_DEADLINES, t)).astype(int))
     right, spikes = net.anytime(images, labels, deadlines)
-    keep("deadline", np.stack([deadlines, right, spikes]))
+    fit["deadline"] = np.stack([deadlines, right, spikes])
     times = latency(images, t, net.largest)
     levels = [int(share * t) for share in _JITTER]
     moved = [net.decide(sort_spikes(jittered(times, reach, t, seed), t)) for reach in levels]
-    keep("jittered", np.array([levels, [d.right(net._indices(labels)).mean() for d in moved]]))
+    fit["jittered"] = [levels, [d.right(net._indices(labels)).mean() for d in moved]]
     levels = [share * net.largest for share in _NOISE]
-    keep("noisy", np.array([levels, [net.score(noisy(images, sd, net.largest, seed), labels) for sd in levels]]))
+    fit["noisy"] = [levels, [net.score(noisy(images, sd, net.largest, seed), labels) for sd in levels]]
     chosen = [int(np.flatnonzero(data.test_labels == c)[0]) for c in net.classes_ if (data.test_labels == c).any()]
     chosen = chosen[:_EXAMPLES]
     layers = [times_of(latency(data.test_images[chosen], t, net.largest), t)]
     for weights, limit in zip(net.weights_, net.limits_, strict=True):
         layers.append(fire(layers[-1], weights, limit, t).astype(np.int32))
     for k, layer in enumerate(layers):
-        keep(f"example{k}", layer)
-    keep("chosen", np.array(chosen))
+        fit[f"example{k}"] = layer
+    fit["chosen"] = chosen
 
 
 def times_of(times, n_steps):
@@ -65,13 +69,10 @@ def times_of(times, n_steps):
     return np.minimum(times, n_steps).astype(np.int32)
 
 
-def add_networks(result, nets, kept, data):
+def add_networks(result, nets, fits, data):
     """Put weights, learning curves, cost, robustness and examples of all seeds into a Result."""
     from ...plasticity.learners.bs4nn import pack_bits
     from ...plasticity.learners.latency import HISTORY
-
-    def all_seeds(name):
-        return np.array([kept[f"{i}.{name}"] for i in range(len(nets))])
 
     net, n_layers = nets[0], len(nets[0].sizes_) - 1
     result.add("classes", np.asarray(net.classes_, np.int64), ("class",), "1", "labels of the outputs")
@@ -87,28 +88,29 @@ def add_networks(result, nets, kept, data):
     if hasattr(net, "scales_"):
         scales = np.array([n.scales_ for n in nets])
         result.add("scales", scales, ("seed", "layer"), "1", "a synapse weighs this, with its sign")
-    result.add("accuracy_ties_correct", all_seeds("ties_correct"), ("seed",), "1", "right, or fired with the first")
-    result.add("decision_step", all_seeds("step"), ("seed", "test"), "steps", "first output spike, T = none")
+    result.add("accuracy_ties_correct", fits.all("ties_correct"), ("seed",), "1", "right, or fired with the first")
+    result.add("decision_step", fits.all("step"), ("seed", "test"), "steps", "first output spike, T = none")
     stages = ["input", *(f"hidden{k + 1}" for k in range(n_layers - 1))]
     result.add("stage", np.array(stages), ("stage",), "1", "where spikes are counted")
-    result.add("spikes", all_seeds("spikes"), ("seed", "stage"), "1", "mean spikes of a test image before the decision")
+    result.add("spikes", fits.all("spikes"), ("seed", "stage"), "1", "mean spikes of a test image before the decision")
     result.add("outcome", np.array(["silent", "tied"]), ("outcome",), "1", "decisions that are not by one first spike")
-    result.add("unclear", all_seeds("silent_tied"), ("seed", "outcome"), "1", "share of the test images")
+    result.add("unclear", fits.all("silent_tied"), ("seed", "outcome"), "1", "share of the test images")
     result.add("measure", np.array(HISTORY), ("measure",), "1", "of a pass")
     result.add("training", np.array([n.history_ for n in nets]), ("seed", "pass", "measure"), "1", "see measure")
     n = min(_PROBE, len(data.test_labels))
-    deadline = all_seeds("deadline")
+    deadline = fits.all("deadline")
     result.add("deadline", deadline[0, 0], ("deadline",), "steps", "the network must answer after this step")
     result.add("accuracy_at_deadline", deadline[:, 1], ("seed", "deadline"), "1", f"first {n} test images")
     result.add("spikes_at_deadline", deadline[:, 2], ("seed", "deadline"), "1", "mean spikes of an image until then")
     for name, unit in (("jitter", "steps"), ("noise", "grey levels")):
-        values = all_seeds("jittered" if name == "jitter" else "noisy")
+        values = fits.all("jittered" if name == "jitter" else "noisy")
         result.add(name, values[0, 0], (name,), unit, f"{name} of the input")
         result.add(f"accuracy_with_{name}", values[:, 1], ("seed", name), "1", f"first {n} test images")
-    result.add("example.image", data.test_images[kept["0.chosen"]], ("example", "row", "column"), "1", "test images")
+    first = next(iter(fits))
+    result.add("example.image", data.test_images[first["chosen"]], ("example", "row", "column"), "1", "test images")
     for k in range(n_layers + 1):
         dims = ("example", f"neuron{k}" if k else "pixel")
-        result.add(f"example.step{k}", kept[f"0.example{k}"], dims, "steps", "their spikes, first seed, T = silent")
+        result.add(f"example.step{k}", first[f"example{k}"], dims, "steps", "their spikes, first seed, T = silent")
     advice = [str(n.health_["advice"]) for n in nets]
     result.add("health.advice", np.array(advice), ("seed",), "1", "what to do about the network")
     collapsed = np.array([bool(n.health_.get("collapsed")) for n in nets])

@@ -37,6 +37,7 @@ __all__ = [
 
 TITLE = "Digits by reward: a deep one-spike network that answers by its first spike"
 REFERENCES = "doi:10.1016/j.patcog.2019.05.015; doi:10.3389/fnins.2019.00625"
+DEVICES = ("cpu",)
 FIGURES = ("overview", "confusion", "features", "anytime", "learning")
 
 
@@ -126,16 +127,26 @@ def memory(params: DigitsRSTDP, n_seeds: int) -> int:
 
 def simulate(params: DigitsRSTDP, run):
     """Train and score over the seeds of `run`; a Result."""
+    from . import training
+
+    data = training.load_data(params.data, params.n_train, params.n_test)
+    return run_all(params, data, run, TITLE, REFERENCES)
+
+
+def run_all(params, data, run, title, references):
+    """What :func:`simulate` does, with these data."""
+    import numpy as np
+
     from ..runtime.results import Result
     from . import training
     from .fits import Fits, add_seconds
 
-    data = training.load_data(params.data, params.n_train, params.n_test)
     fits = Fits(run, [f"seed {seed}" for seed in run.seeds])
     nets = [_fit(params, data, fit, seed) for fit, seed in zip(fits, run.seeds, strict=True)]
-    result = Result("training", TITLE, REFERENCES)
+    result = Result("training", title, references)
     variants = ("trained", "untrained", "permuted") if params.controls else ("trained",)
     training.add_answers(result, fits, variants, data, run.seeds)
+    result.add("n_train", np.array(len(data.train_labels)), (), "1", "training images")
     _add_networks(result, nets, fits, data, params)
     add_seconds(result, fits)
     return result
@@ -252,7 +263,7 @@ def summary(result) -> dict:
         "accuracy_per_seed": accuracy.tolist(),
         "standard_error": float(standard_error(accuracy.mean(), len(result["labels"]))),
         "silent": float(result["confusion"][..., -1].sum() / accuracy.size),
-        "n_train": p["n_train"],
+        "n_train": int(result["n_train"]) if "n_train" in result else p["n_train"],
         "n_test": len(result["labels"]),
     }
     if accuracy.size > 1:

@@ -26,6 +26,7 @@ EXPERIMENTS = {
     "stdp-window": ("sim", "stdp_window", "What a learning rule does in the classic pairing protocols."),
     "digits": ("train", "digits", "A convolutional STDP network learns handwritten digits, read out by a linear SVM."),
     "digits-rstdp": ("train", "digits_rstdp", "A deep one-spike network learns to name digits by reward alone."),
+    "objects": ("train", "objects", "The smallest such network: one layer names small pictures of objects."),
     "delays": ("train", "delays", "A spiking network learns its delays, beside fixed random delays and none."),
     "s4nn": ("train", "s4nn", "A one-spike network learns by gradients of its firing times; the first spike answers."),
     "bs4nn": ("train", "bs4nn", "The same with binary weights, beside an ordinary binary network."),

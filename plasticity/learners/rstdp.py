@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ...runtime import params as parameters
 from ...runtime import rng
 from ..rules.reward import RewardSTDP
+from ..waves.backproject import backproject
 from ..waves.decision import rescore, score
 from ..waves.reinforce import answer, first_state, reinforce
 from .rstdp_params import RSTDPParams
@@ -246,6 +247,16 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
         if len(self.map_classes_) != len(self.weights_):
             raise ValueError(f"map_classes must have {len(self.weights_)} entries, got {len(self.map_classes_)}")
         return self
+
+    def patterns(self, maps=None):
+        """What maps of the deciding layer (default: all) look for, drawn in the plane of the image: (F, h, w).
+
+        Their weights count from `reward_lower`, so that a synapse at its lower bound leaves no trace.
+        """
+        check_is_fitted(self, "weights_")
+        p = self._params()
+        weights = self.weights_ if maps is None else self.weights_[maps]
+        return backproject(self.features_.filters(), [*self.features_.path(), weights - p.reward_lower])
 
     def encode(self, X):
         """Time maps of the front end, of images (N, H, W)."""

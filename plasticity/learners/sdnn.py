@@ -277,14 +277,19 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
 
     def patterns(self, layer=-1):
         """What the maps of a layer look for, drawn in the plane of the image: (F, h, w)."""
+        n = len(self._params().maps)
+        if not -n <= layer < n:
+            raise ValueError(f"layer must be in 0..{n - 1}, or count from the end, got {layer}")
+        return backproject(self.filters(), self.path(layer % n + 1)[:-1])
+
+    def path(self, n_layers=None):
+        """Poolings (size, stride) and weights from the image through `n_layers` layers (None: all), for backproject."""
         check_is_fitted(self, "weights_")
         p = self._params()
-        layers = [tuple(pool[:2]) for pool in (p.filter_pool, p.time_pool) if _pool(pool)]
-        if not -len(p.maps) <= layer < len(p.maps):
-            raise ValueError(f"layer must be in 0..{len(p.maps) - 1}, or count from the end, got {layer}")
-        for i in range(layer % len(p.maps) + 1):
-            layers += [self.weights_[i], (p.pool_sizes[i], p.pool_strides[i])]
-        return backproject(self.filters(), layers[:-1])
+        steps = [tuple(pool[:2]) for pool in (p.filter_pool, p.time_pool) if _pool(pool)]
+        for i in range(len(p.maps) if n_layers is None else n_layers):
+            steps += [self.weights_[i], (p.pool_sizes[i], p.pool_strides[i])]
+        return steps
 
     def activity(self, X):
         """Mean spikes an image, by map and step (C, T), of ``input``, ``conv1``, ``pool1``, ... for images (N, H, W).

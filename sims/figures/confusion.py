@@ -2,10 +2,16 @@
 
 import numpy as np
 
-__all__ = ["draw_confusion"]
+__all__ = ["class_names", "draw_confusion"]
 
 
-def draw_confusion(ax, table, title=""):
+def class_names(result):
+    """Names of the classes of a result, or their numbers."""
+    n = result["confusion"].shape[-2]
+    return [str(c) for c in (result["class_name"] if "class_name" in result else range(n))]
+
+
+def draw_confusion(ax, table, title="", names=None):
     """Rows true class, columns predicted class (last column, if used: no answer); colour = share of the row."""
     table = np.asarray(table, float)
     if not table[:, -1].any():
@@ -18,11 +24,10 @@ def draw_confusion(ax, table, title=""):
             if table[i, j]:
                 colour = "black" if share[i, j] > 0.35 else "white"
                 ax.text(j, i, f"{table[i, j]:.0f}", ha="center", va="center", fontsize=6, color=colour)
-    ticks = [str(c) for c in range(n_columns)]
-    if n_columns > n_rows:
-        ticks[-1] = "none"
+    names = list(names or map(str, range(n_rows)))
+    ticks = names + ["none"] * (n_columns - n_rows)
     step = max(1, n_columns // 12)
     ax.set_xticks(range(0, n_columns, step), ticks[::step], fontsize=7)
-    ax.set_yticks(range(0, n_rows, step), [str(c) for c in range(n_rows)][::step], fontsize=7)
+    ax.set_yticks(range(0, n_rows, step), names[::step], fontsize=7)
     ax.set(xlabel="predicted", ylabel="true")
     ax.set_title(title, fontsize=9)

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .confusion import draw_confusion
+from .confusion import class_names, draw_confusion
 
 __all__ = ["arrivals", "confusion", "delays", "learning", "overview"]
 
@@ -81,7 +81,7 @@ def confusion(result):
     """Which class is taken for which by the last network, all seeds together."""
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     k = list(result["kind"]).index(_kind(result))
-    draw_confusion(figure.subplots(), result["confusion"][k].sum(axis=0))
+    draw_confusion(figure.subplots(), result["confusion"][k].sum(axis=0), names=class_names(result))
     return figure
 
 

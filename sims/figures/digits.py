@@ -7,8 +7,6 @@ learning    mean of w (1 - w) against images shown, histogram of the weights
 health      is each layer learning well? numbers, advice, spikes at each stage
 """
 
-from dataclasses import fields
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -22,18 +20,13 @@ BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.6"
 
 def _patterns(result):
     """Back-projected maps (F, h, w) of each layer of the first seed."""
-    from ...plasticity.learners.sdnn import SDNN
-    from ...plasticity.learners.sdnn_params import SDNNParams
-    from ...plasticity.waves.backproject import backproject
+    from ..digits import network
     from ..experiments import parameters_of
 
-    p, layers, out = parameters_of(result), [], []
-    filters = SDNN(**{f.name: getattr(p, f.name) for f in fields(SDNNParams) if f.name != "random_state"}).filters()
-    for i in range(len(p.maps)):
-        layers.append(result[f"conv{i + 1}.weight"][0])
-        out.append(backproject(filters, layers))
-        layers.append((p.pool_sizes[i], p.pool_strides[i]))
-    return out
+    params = parameters_of(result)
+    layers = range(len(params.maps))
+    net = network(params).set_weights([result[f"conv{i + 1}.weight"][0] for i in layers])
+    return [net.patterns(i) for i in layers]
 
 
 def _draw_features(axes, result):

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .confusion import draw_confusion
+from .confusion import class_names, draw_confusion
 
 __all__ = ["anytime", "confusion", "features", "learning", "overview"]
 
@@ -38,31 +38,21 @@ def anytime(result):
 def confusion(result):
     """Which digit is taken for which, all seeds together."""
     figure = Figure(figsize=(6, 5.2), layout="constrained")
-    draw_confusion(figure.subplots(), result["confusion"].sum(axis=0))
+    draw_confusion(figure.subplots(), result["confusion"].sum(axis=0), names=class_names(result))
     return figure
 
 
 def features(result):
     """What the busiest maps of the deciding layer look for, traced back into the image; a row a class."""
-    from ...plasticity.learners.sdnn import SDNN
-    from ...plasticity.waves.backproject import backproject
-    from ...runtime.params import as_dict
-    from ..experiments import parameters_of
+    from ..experiments import load
 
-    params = parameters_of(result)
-    n = len(params.maps)
-    layers = []
-    for i in range(n):
-        layers += [result[f"conv{i + 1}.weight"][0], (params.pool_sizes[i], params.pool_strides[i])]
-    weights = result[f"conv{n + 1}.weight"][0]
-    classes, wins = result["map_label"][0], result["wins"][0, :, 0]
-    n_classes, columns = int(classes.max()) + 1, min(8, params.per_class)
+    net = load(result.parameters["experiment"]).classifier(result, 0)
+    classes, wins, names = result["map_label"][0], result["wins"][0, :, 0], class_names(result)
+    n_classes, columns = int(classes.max()) + 1, min(8, net.per_class)
     figure = Figure(figsize=(1.1 * columns, 1.1 * n_classes), layout="constrained")
     axes = figure.subplots(n_classes, columns, squeeze=False)
     chosen = [np.flatnonzero(classes == k)[np.argsort(-wins[classes == k])][:columns] for k in range(n_classes)]
-    low = weights.min()
-    kernels = SDNN(**as_dict(params.features_params())).filters()
-    patterns = backproject(kernels, [*layers, weights[np.concatenate(chosen)] - low])
+    patterns = net.patterns(np.concatenate(chosen))
     patterns -= patterns.mean(axis=0)  # what all have in common, such as the middle of the image, says nothing
     reach, place = np.abs(patterns).max(), 0
     for k in range(n_classes):
@@ -71,7 +61,7 @@ def features(result):
             axis.set_axis_off()
             if column < len(chosen[k]):
                 axis.imshow(patterns[place], cmap="RdBu_r", vmin=-reach, vmax=reach)
-                axis.set_title(f"{k}: {wins[chosen[k][column]]}", fontsize=7)
+                axis.set_title(f"{names[k]}: {wins[chosen[k][column]]}", fontsize=7)
                 place += 1
     title = "what the busiest maps look for, against the mean (class: right answers in the last pass)"
     figure.suptitle(title, fontsize=9)
@@ -114,7 +104,7 @@ def _anytime(axis, result):
 
 
 def _wins(axis, result):
-    wins, classes = result["wins"][0], result["map_label"][0]
+    wins, classes, names = result["wins"][0], result["map_label"][0], class_names(result)
     order = np.lexsort((-wins[:, 0], classes))
     x = np.arange(len(order))
     axis.bar(x, wins[order, 0], width=1.0, color=_GREEN, label="right")
@@ -123,6 +113,6 @@ def _wins(axis, result):
     for edge in edges:
         axis.axvline(edge, color=_GREY, lw=0.5)
     middles = [x[classes[order] == k].mean() for k in np.unique(classes)]
-    axis.set_xticks(middles, [str(k) for k in np.unique(classes)])
+    axis.set_xticks(middles, [names[k] for k in np.unique(classes)])
     axis.set(xlabel="maps of the deciding layer, by class", ylabel="answers in the last pass (first seed)")
     axis.legend(frameon=False)

@@ -38,6 +38,7 @@ __all__ = [
 
 TITLE = "Digits: a convolutional STDP network with a linear readout"
 REFERENCES = "doi:10.1016/j.neunet.2017.12.005; doi:10.3389/fnins.2019.00625"
+DEVICES = ("cpu", "cuda")  # cuda: answers and frozen layers, the same bits
 FIGURES = ("overview", "features", "confusion", "learning", "health")
 
 
@@ -201,6 +202,15 @@ class Classifier:
 
     def __init__(self, net, readout):
         self.net, self.readout = net, readout
+
+    @property
+    def device(self):
+        """Where the network's layers are computed; may be set."""
+        return self.net.device
+
+    @device.setter
+    def device(self, device):
+        self.net.device = device
 
     def encode(self, images):
         """Time maps of images (N, H, W)."""

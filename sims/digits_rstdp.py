@@ -37,7 +37,7 @@ __all__ = [
 
 TITLE = "Digits by reward: a deep one-spike network that answers by its first spike"
 REFERENCES = "doi:10.1016/j.patcog.2019.05.015; doi:10.3389/fnins.2019.00625"
-DEVICES = ("cpu",)
+DEVICES = ("cpu", "cuda")  # cuda: answers and frozen layers, the same bits
 FIGURES = ("overview", "confusion", "features", "anytime", "learning")
 
 

@@ -16,7 +16,7 @@ _SLICE = 500  # images at a time
 _PROBE = 1000  # images whose spikes are counted
 
 
-def evaluate(result, data=None, n_images=None, part="test") -> dict:
+def evaluate(result, data=None, n_images=None, part="test", device="cpu") -> dict:
     """Score the networks of a result, one a seed.
 
     Parameters
@@ -29,6 +29,8 @@ def evaluate(result, data=None, n_images=None, part="test") -> dict:
         The first so many; default as many as in the run (all, if `data` is another set).
     part : str
         ``"test"`` or ``"train"``.
+    device : str
+        ``"cpu"``, or for networks with a `device` attribute ``"cuda"`` or ``"cuda:K"``.
 
     Returns
     -------
@@ -41,6 +43,8 @@ def evaluate(result, data=None, n_images=None, part="test") -> dict:
     ------
     ValueError
         The result is of something else, or has no readout.
+    NoDevice
+        The device is not there, or this kind of network does not run on it.
     """
     import time
 
@@ -63,7 +67,7 @@ def evaluate(result, data=None, n_images=None, part="test") -> dict:
         images, labels = load_data(name, part, n_images)
     answers, seconds, spikes = [], 0.0, {}
     for i in range(len(result["seed"])):
-        net = module.classifier(result, i)
+        net = _on(module.classifier(result, i), device)
         net.predict(images[:1])  # compiled before the clock starts
         start = time.perf_counter()
         answers.append(np.concatenate([net.predict(images[k : k + _SLICE]) for k in range(0, len(images), _SLICE)]))
@@ -92,6 +96,17 @@ def evaluate(result, data=None, n_images=None, part="test") -> dict:
     }
 
 
+def _on(net, device):
+    """The network, set to compute its answers on the device."""
+    from ..runtime.device import NoDevice, check_device
+
+    if check_device(device) != "cpu":
+        if not hasattr(net, "device"):
+            raise NoDevice(f"a {type(net).__name__} answers on the cpu only, got device {device!r}")
+        net.device = device
+    return net
+
+
 def _table(confusion):
     """Lines of a confusion table; the last column, no answer, only where it is used."""
     silent = any(row[-1] for row in confusion)
@@ -112,12 +127,13 @@ def _table(confusion):
 @click.option("--data", metavar="NAME|FOLDER", help="Data set, or a folder or archive of images [that of the run].")
 @click.option("--n-test", "n_images", type=click.IntRange(1), help="How many images, the first ones [as in the run].")
 @click.option("--part", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which part.")
+@click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda[:K]", help="Where to compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(file, data, n_images, part, as_json):  # noqa: D103
+def command(file, data, n_images, part, device, as_json):  # noqa: D103
     from .commands import print_summary
     from .results_commands import _finished
 
-    found = evaluate(_finished(file), data, n_images, part)
+    found = evaluate(_finished(file), data, n_images, part, device)
     if as_json:
         click.echo(json.dumps(found))
         return

@@ -73,6 +73,8 @@ class Fit:
     def __call__(self, learner, *data):
         """Fit `learner` to `data`, or take it up where the run was interrupted; the learner."""
         head, latest = self.head + "net.", []
+        if self._fits.run.device != "cpu":
+            learner.device = self._fits.run.device
         before = float(self["fit_seconds"]) if "fit_seconds" in self else 0.0  # without interrupted sessions
         started = time.perf_counter()
 

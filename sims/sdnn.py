@@ -14,9 +14,22 @@ doi 10.1016/j.neunet.2017.12.005; Mozafari et al. (2019) Front. Neurosci. 13:625
 from dataclasses import fields, replace
 
 from ..plasticity.learners.sdnn_params import PRESETS as NETWORKS
-from .digits import FIGURES, REFERENCES, Classifier, Digits, classifier, figure, inputs, memory, simulate, summary
+from .digits import (
+    DEVICES,
+    FIGURES,
+    REFERENCES,
+    Classifier,
+    Digits,
+    classifier,
+    figure,
+    inputs,
+    memory,
+    simulate,
+    summary,
+)
 
 __all__ = [
+    "DEVICES",
     "FIGURES",
     "PRESETS",
     "REFERENCES",

@@ -34,11 +34,18 @@ _ACTIVE = 0.8  # share of hidden neurons that is suspicious
 
 
 class LatencyClassifier(ClassifierMixin, BaseEstimator):
-    """Base of S4NN and BS4NN; it is not used by itself."""
+    """Base of S4NN and BS4NN; it is not used by itself.
+
+    Attributes
+    ----------
+    device : str
+        Where answers are computed once the network is fitted: "cpu", "cuda" or "cuda:K"; set it as you like.
+    """
 
     __eq__ = object.__eq__  # an estimator is itself, whatever its parameters
     __hash__ = object.__hash__
     _packed = False
+    device = "cpu"
 
     def _params(self):
         return parameters.check(self._kind(**{f.name: getattr(self, f.name) for f in fields(self._kind)}))
@@ -205,7 +212,7 @@ class LatencyClassifier(ClassifierMixin, BaseEstimator):
         spikes = X if isinstance(X, Spikes) else self.encode(X)
         if spikes.n_inputs != self.sizes_[0]:
             raise ValueError(f"images must have {self.sizes_[0]} pixels, got {spikes.n_inputs}")
-        return decide(spikes, self.flat_, self.sizes_, self.limits_, until, self._packed)
+        return decide(spikes, self.flat_, self.sizes_, self.limits_, until, self._packed, self.device)
 
     def predict(self, X):
         """Label of each image; ties by potential, then by the order of the labels."""

@@ -76,6 +76,8 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
     1.0
     """
 
+    device = "cpu"  # where the layers below the deciding one are computed, as in SDNN
+
     __eq__ = object.__eq__  # an estimator is itself, whatever its parameters
     __hash__ = object.__hash__
 
@@ -148,7 +150,7 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
 
     def _times(self, X, tell=lambda f: None):
         """Time maps (N, C, H, W) that the deciding layer sees."""
-        parts = []
+        parts, self.features_.device = [], self.device
         for start in range(0, max(1, len(X)), _CHUNK):
             maps = self.features_.encode(X[start : start + _CHUNK])
             for layer in range(len(self.features_.maps)):

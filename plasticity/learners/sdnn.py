@@ -68,6 +68,8 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
     (3, 96)
     """
 
+    device = "cpu"  # where layers are computed; set to "cuda" or "cuda:K" for the same bits there. Learning: the CPU
+
     __eq__ = object.__eq__  # an estimator is itself, whatever its parameters
     __hash__ = object.__hash__
 
@@ -125,6 +127,7 @@ class SDNN(TransformerMixin, BaseEstimator, SDNNParams):
             pool=pool,
             strict=p.strict,
             inhibit=p.inhibit_at_inference,
+            device=self.device,
         )
 
     def fit(self, X, y=None, progress=None, resume=None):

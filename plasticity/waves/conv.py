@@ -75,7 +75,19 @@ def _layer(times, weights, theta, n_steps, padding, strict, pool=(1, 1, 0), inhi
     return Layer(int(n_steps), theta, last_only, *size, *(int(p) for p in pool), bool(inhibit))
 
 
-def convolve(times, weights, theta, n_steps, *, padding=0, pool=None, strict=True, inhibit=False, return_values=False):
+def convolve(
+    times,
+    weights,
+    theta,
+    n_steps,
+    *,
+    padding=0,
+    pool=None,
+    strict=True,
+    inhibit=False,
+    return_values=False,
+    device="cpu",
+):
     """Spike steps of a convolutional layer, pooled if asked.
 
     Parameters
@@ -98,6 +110,8 @@ def convolve(times, weights, theta, n_steps, *, padding=0, pool=None, strict=Tru
         Before pooling, keep one spike at a position: the earliest; tie: largest V; tie: lowest map.
     return_values : bool
         Also return V at the step of firing, before pooling.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"cuda:K"``: the same bits.
 
     Returns
     -------
@@ -108,6 +122,8 @@ def convolve(times, weights, theta, n_steps, *, padding=0, pool=None, strict=Tru
 
     Raises
     ------
+    NoDevice
+        If the device is not there (a ValueError).
     ValueError
         For T < 1, theta <= 0, a kernel or window larger than the padded input, entries that are not finite.
 
@@ -117,6 +133,11 @@ def convolve(times, weights, theta, n_steps, *, padding=0, pool=None, strict=Tru
     >>> convolve(times, np.ones((1, 1, 1, 2)), 1.5, 2).tolist()
     [[[[1, 2]]]]
     """
+    if device != "cpu":
+        from .conv_cuda import convolve_cuda
+
+        how = {"padding": padding, "pool": pool, "strict": strict, "inhibit": inhibit, "return_values": return_values}
+        return convolve_cuda(times, weights, theta, n_steps, **how, device=device)
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
     layer = _layer(times, weights, theta, n_steps, padding, strict, pool or (1, 1, 0), inhibit)

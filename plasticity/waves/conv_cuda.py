@@ -168,20 +168,7 @@ def convolve_cuda(
     return_values=False,
     device="cuda",
 ):
-    """:func:`~firstspike.plasticity.waves.conv.convolve` on a CUDA device: same arguments, same bits.
-
-    Parameters
-    ----------
-    times, weights, theta, n_steps, padding, pool, strict, inhibit, return_values
-        As there.
-    device : str
-        ``"cuda"`` or ``"cuda:K"``.
-
-    Raises
-    ------
-    NoDevice
-        If the device is not there (a ValueError).
-    """
+    """What :func:`~firstspike.plasticity.waves.conv.convolve` does with ``device="cuda"``: see there."""
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
     layer = _layer(times, weights, theta, n_steps, padding, strict, pool or (1, 1, 0), inhibit)

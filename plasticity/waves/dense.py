@@ -159,7 +159,9 @@ def fire(times, weights, theta: float, n_steps: int):
     return out
 
 
-def decide(spikes: Spikes, flat, sizes, thetas, until: int | None = None, packed: bool = False) -> Decision:
+def decide(
+    spikes: Spikes, flat, sizes, thetas, until: int | None = None, packed: bool = False, device: str = "cpu"
+) -> Decision:
     """What the network answers, walking no further than to the first output spike; on several threads.
 
     Parameters
@@ -173,7 +175,14 @@ def decide(spikes: Spikes, flat, sizes, thetas, until: int | None = None, packed
     until : int, optional
         Answer after this step at the latest, by potential if nobody has fired.
     packed : bool
-        Binary weights: work with a bit a synapse. The answers are the same.
+        Binary weights: work with a bit a synapse (on the CPU). The answers are the same.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"cuda:K"``: same answers; a block of threads an image.
+
+    Raises
+    ------
+    NoDevice
+        If the device is not there (a ValueError).
     """
     t, n = spikes.n_steps, len(spikes.start) - 1
     until = t if until is None else at_least("until", until, 0)
@@ -181,6 +190,12 @@ def decide(spikes: Spikes, flat, sizes, thetas, until: int | None = None, packed
     answer, step = np.empty(n, np.int64), np.empty((n, sizes[-1]), np.int32)
     cost = np.empty((n, len(sizes)), np.int32)
 
+    if device != "cpu":
+        from .dense_cuda import decide_cuda
+
+        all_spikes = spikes.index, spikes.step, spikes.start
+        decide_cuda(all_spikes, _net(flat, sizes, thetas), settings, answer, step, cost, device)
+        return Decision(answer, step, cost[:, 0], cost[:, 1:], cost[:, 0] == t)
     net = make_bits(flat, sizes, thetas) if packed else _net(flat, sizes, thetas)
 
     def block(a, b):

@@ -104,6 +104,27 @@ def aim(time, label, how, error):
     return total
 
 
+def changed(eta, delta, scale):
+    """Step of the stored weights of a neuron with error `delta`."""
+    return eta * delta / scale
+
+
+def decayed(scale, eta, decay):
+    """Scale of a layer after a sample."""
+    return scale * (1.0 - eta * decay)
+
+
+def error_below(delta, row, time, t):
+    """Part of a neuron that fired at `t` in the errors of the layer above, `row` being its weights to that."""
+    s = 0.0
+    for c in range(delta.size):
+        s += delta[c] * row[c] if t < time[c] else 0.0
+    return s
+
+
+_changed, _decayed, _error_below = kernel(changed), kernel(decayed), kernel(error_below)
+
+
 @kernel
 def _latest(delta, time):
     """The latest spike among neurons with an error: inputs after it have no part."""
@@ -164,10 +185,7 @@ def _below(weights, scale, ids, times, delta, time, latest, out):
         t = times[h]
         if t >= latest:
             break
-        row, s = weights[h * n : (h + 1) * n], 0.0
-        for c in range(n):
-            s += delta[c] * row[c] if t < time[c] else 0.0
-        out[h] = scale * s
+        out[h] = scale * _error_below(delta, weights[h * n : (h + 1) * n], time, t)
         total += out[h] * out[h]
     if total > 0:
         total = math.sqrt(total)
@@ -196,7 +214,7 @@ def _correct(index, step, net, work, memory, stores, rates, scale, alpha):
             ids = work.order[under : under + work.fired[layer - 1]]
             _below(real[wa:wb], scale[layer], ids, work.time[under:a], delta, time, latest, memory.delta[under:a])
         for j in range(delta.size):
-            change[j] = rates.eta[layer] * delta[j] / scale[layer]
+            change[j] = _changed(rates.eta[layer], delta[j], scale[layer])
             left[j] = delta[j]
             pull[j] = 0.0
         signs = sign[wa:wb] if sign.size else sign
@@ -206,7 +224,7 @@ def _correct(index, step, net, work, memory, stores, rates, scale, alpha):
             ids = work.order[under : under + work.fired[layer - 1]]
             below = work.time[under:a]
             _descend(sink[wa:wb], signs, ids, below, True, (change, left, pull, time, fired), latest)
-        scale[layer] *= 1.0 - rates.eta[layer] * rates.decay[layer]
+        scale[layer] = _decayed(scale[layer], rates.eta[layer], rates.decay[layer])
         if layer and rates.updated:
             ids = work.order[under : under + work.fired[layer - 1]]
             _below(real[wa:wb], scale[layer], ids, work.time[under:a], delta, time, latest, memory.delta[under:a])
@@ -303,7 +321,7 @@ def learn_many(samples, spikes, labels, net, work, memory, how, shown, rates, ta
             _correct(ids, times, net, work, memory, (net.weights, net.weights, none), rates, scale, alpha)
         else:
             for layer in range(n_layers):
-                scale[layer] *= 1.0 - rates.eta[layer] * rates.decay[layer]
+                scale[layer] = _decayed(scale[layer], rates.eta[layer], rates.decay[layer])
         for layer in range(n_layers):
             if scale[layer] < 0.5:
                 _fold(net, layer, scale)

@@ -50,6 +50,31 @@ def test_without_a_device_the_error_says_so():
         learn_replicas(times, weights, OrderSTDP(), theta=0.5, n_steps=3, n_winners=1, device="cuda:1")
 
 
+def test_an_experiment_and_eval_ask_the_device(monkeypatch):
+    """`--device` reaches every convolution: the CUDA function is replaced by one that counts and asks the CPU."""
+    import firstspike
+    from firstspike.plasticity.waves import conv_cuda
+    from firstspike.runtime import device
+    from firstspike.sims.evaluate import evaluate
+
+    asked = []
+
+    def convolve_cuda(*args, device, **how):
+        asked.append(device)
+        return convolve(*args, **how)
+
+    monkeypatch.setattr(conv_cuda, "convolve_cuda", convolve_cuda)
+    monkeypatch.setattr(device, "cuda_devices", lambda: ["one", "two"])
+    small = {"n_train": 40, "n_test": 10, "maps": (3,), "feature_epochs": (1,), "per_class": 1, "epochs": 1}
+    result = firstspike.run("digits-rstdp", "digits", device="cuda:1", controls=False, **small)
+    assert asked and set(asked) == {"cuda:1"} and result.provenance["device"] == "cuda:1"
+    asked.clear()
+    assert evaluate(result, device="cuda")["as_stored"] and set(asked) == {"cuda"}
+    asked.clear()
+    result = firstspike.run("digits", "quick", device="cuda", controls=False, n_train=60, n_test=20, n_validation=10)
+    assert asked and evaluate(result, device="cuda")["as_stored"]
+
+
 TIMES, WEIGHTS = np.zeros((2, 1, 2, 2), int), np.ones((2, 3, 1, 1, 1))
 
 

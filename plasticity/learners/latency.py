@@ -94,7 +94,7 @@ class LatencyClassifier(ClassifierMixin, BaseEstimator):
         """Passes over `data` = (spikes, labels, image shape) from where `at` stands."""
         spikes, labels, shape = data
         n, size = len(labels), max(p.batch, _SLICE // p.batch * p.batch)
-        how = Aim(p.n_steps, p.gap, p.gap if p.silent_gap is None else p.silent_gap)
+        how = Aim(p.n_steps, p.gap, p.gap if p.silent_gap is None else p.silent_gap, p.label_limit or p.n_steps)
         moved = (shape[1], shape[0]) if p.shift or p.jitter else (0, 0)
         while at["epoch"] < p.epochs:
             epoch = int(at["epoch"])
@@ -139,7 +139,7 @@ class LatencyClassifier(ClassifierMixin, BaseEstimator):
         return at | {"history": np.full((p.epochs, len(HISTORY)), np.nan)}
 
     def _drawn(self, p, name, layer, sizes):
-        low = p.init_low[layer] if hasattr(p, "init_low") else 0.0
+        low = p.init_low[layer if len(p.init_low) > 1 else 0]
         draws = rng.uniforms(p.random_state, f"s4nn/weights/{name}", (sizes[layer], sizes[layer + 1]))
         return low + (p.init[layer] - low) * draws
 

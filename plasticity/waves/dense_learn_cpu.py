@@ -33,6 +33,7 @@ class Aim(NamedTuple):
     n_steps: int  # T
     gap: int  # losers should be so many steps later than the winner
     silent_gap: int  # nobody fires: the label should fire so many steps before T; 0 = no error
+    label_limit: int = 32_767  # the label is told to come at most so many steps earlier
 
 
 class Rates(NamedTuple):
@@ -79,7 +80,8 @@ def make_memory(net, kind, n_steps):
 def aim(time, label, how, error):
     """Errors e_c of the output times `time`, divided by their norm, into `error`; returns the norm before (0 = none).
 
-    The label should fire with the winner, and who is less than `gap` later than the winner, that much later.
+    The label should fire with the winner (but at most `label_limit` earlier than it did), and who is less than `gap`
+    later than the winner, that much later.
     """
     first, n_steps = how.n_steps, how.n_steps
     for c in range(time.size):
@@ -90,7 +92,7 @@ def aim(time, label, how, error):
         if first == n_steps:
             wanted = n_steps - how.silent_gap if c == label else t
         elif c == label:
-            wanted = first
+            wanted = max(first, t - how.label_limit)
         elif t - first < how.gap:
             wanted = min(first + how.gap, n_steps)
         error[c] = np.float64(wanted - t) / n_steps

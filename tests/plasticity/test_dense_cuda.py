@@ -1,4 +1,4 @@
-"""CUDA for fully connected layers: the CPU is the oracle, under numba's simulator; kernels compile for a real device."""
+"""CUDA for fully connected layers: the CPU is the oracle, in numba's simulator; kernels compile for a real device."""
 
 import os
 import re

@@ -20,13 +20,15 @@ class S4NNParams:
     n_steps: int = param(256, "time steps T; T stands for silence", low=4, high=32_767, source="program")
     largest: int = param(255, "grey level that fires at step 0", low=1, source="program")
     thetas: tuple[float, ...] = param((100.0, 100.0), "thresholds", above=0, source="program")
-    init: tuple[float, ...] = param((5.0, 48.0), "first weights are drawn from 0 to this", above=0, source="program")
+    init_low: tuple[float, ...] = param((0.0,), "first weights are drawn from this (one value, or one a layer) ...")
+    init: tuple[float, ...] = param((5.0, 48.0), "... to this", above=0, source="program")
     rates: tuple[float, ...] = param((0.2, 0.2), "lengths of a step", low=0, source="program")
     decays: tuple[float, ...] = param((1e-6, 1e-6), "L2 decay, times the rate", low=0, below=1, source="program")
     gap: int = param(3, "losers should be so many steps later than the winner", low=0, source="program")
     silent_gap: int | None = param(
         None, "nobody fires: the label should have fired so many steps before T; none = gap; 0 = no error", low=0
     )
+    label_limit: int | None = param(None, "the label is told to come at most so many steps earlier; none = any", low=1)
     updated: bool = param(True, "errors go down through weights after their step", source="program")
     epochs: int = param(60, "passes over the training samples", low=0, source="up to 100 in the program")
     shuffle: bool = param(True, "a new order in each pass (program: no)")
@@ -47,6 +49,11 @@ class S4NNParams:
         for name in ("thetas", "init", "rates", "decays"):
             if len(getattr(self, name)) != n:
                 raise ValueError(f"{name} must have {n} values, one a layer, got {getattr(self, name)}")
+        if len(self.init_low) not in (1, n):
+            raise ValueError(f"init_low must have 1 or {n} values, got {self.init_low}")
+        lows = self.init_low if len(self.init_low) == n else self.init_low * n
+        if not all(low < high for low, high in zip(lows, self.init, strict=True)):
+            raise ValueError(f"init must be > init_low, got {self.init_low} and {self.init}")
         if self.largest > 65_535:
             raise ValueError(f"largest must be <= 65535, got {self.largest}")
         if self.batch > 1 and any(self.decays) and max(self.decays) > 0.1:
@@ -58,8 +65,6 @@ class BS4NNParams(S4NNParams):
     """As S4NNParams, for layers whose weights are signs times a scale."""
 
     hidden: tuple[int, ...] = param((600,), "neurons of the hidden layers", low=1, source="program")
-    init_low: tuple[float, ...] = param((0.0, 0.0), "first weights are drawn from this ...", source="program")
-    init: tuple[float, ...] = param((5.0, 48.0), "... to this", source="program")
     rates: tuple[float, ...] = param((0.1, 0.1), "lengths of a step", low=0, source="program")
     decays: tuple[float, ...] = param((0.0, 0.0), "no decay", low=0, high=0, source="program")
     gap: int = param(1, "losers should be so many steps later than the winner", low=0, source="program")
@@ -72,33 +77,37 @@ class BS4NNParams(S4NNParams):
     def validate(self):
         """Raise ValueError unless each layer has its values and binary layers are trained one by one."""
         super().validate()
-        for name in ("scales", "scale_rates", "init_low"):
+        for name in ("scales", "scale_rates"):
             if len(getattr(self, name)) != len(self.thetas):
                 raise ValueError(f"{name} must have {len(self.thetas)} values, one a layer, got {getattr(self, name)}")
         if self.batch != 1:
             raise ValueError(f"batch must be 1 with binary weights, got {self.batch}")
-        if not all(low < high for low, high in zip(self.init_low, self.init, strict=True)):
-            raise ValueError(f"init must be > init_low, got {self.init_low} and {self.init}")
 
 
 _DIGITS = S4NNParams(
     hidden=(100,), n_steps=16, gap=1, init=(10.0, 40.0), rates=(0.6, 0.6), epochs=60, hold=0.0, last_rate=0.05
 )
 
+# first weights of both signs, and a label that is told no more than its rivals: then most hidden neurons stay selective
+_OWN = {"label_limit": 3, "gap": 3, "hold": 0.0}
+_WIDE = _OWN | {"hidden": (1000,), "init_low": (-4.0, -15.0)}
+
 PRESETS = {
-    "mnist": S4NNParams(rates=(0.4, 0.4), hold=0.3),
+    "mnist": S4NNParams(**_OWN, init_low=(-4.0, -15.0), init=(6.0, 30.0), rates=(0.4, 0.4)),
     "s4nn2020": S4NNParams(epochs=100, shuffle=False, hold=1.0),
-    "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3),
-    "fashion": S4NNParams(hidden=(1000,), init=(1.5, 19.0), rates=(0.08, 0.05), hold=0.3),
+    "mnist1000": S4NNParams(**_WIDE, init=(6.0, 20.0), rates=(0.9, 0.24), rest=0.2, shift=1),
+    "fashion": S4NNParams(**_WIDE, init=(5.0, 20.0), rates=(0.4, 0.2), rest=0.2, epochs=20),
     "digits": _DIGITS,
     # two classes of photographs of 160 x 250 pixels
     "caltech": S4NNParams(hidden=(4,), init=(0.008, 60.0), rates=(0.0005, 1.0), gap=60, epochs=25, hold=0.3, dead=0.0),
 }
 
 BINARY_PRESETS = {
-    "mnist": BS4NNParams(epochs=60, hold=0.67),
+    "mnist": BS4NNParams(**_OWN, init_low=(-1.0, -20.0), init=(4.0, 30.0), rates=(4.0, 0.3), last_rate=0.01, epochs=60),
     "bs4nn2021": BS4NNParams(hold=1.0, silent_gap=0, replacement=True),
-    "fashion": BS4NNParams(hidden=(1000,), epochs=60, hold=0.67),
+    "fashion": BS4NNParams(
+        **_OWN, hidden=(1000,), init_low=(-4.0, -20.0), init=(5.0, 30.0), rates=(1.0, 0.3), epochs=20
+    ),
     "digits": BS4NNParams(
         hidden=(300,),
         scales=(25.0, 8.0),

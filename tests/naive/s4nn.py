@@ -34,7 +34,7 @@ def answer(out, v, n_steps):
     return max(tied, key=lambda c: (v[c, first - 1], -c)), tied
 
 
-def targets(out, label, gap, silent_gap, n_steps):
+def targets(out, label, gap, silent_gap, n_steps, label_limit=10**6):
     """Times that the outputs should have had."""
     first, wanted = out.min(), out.copy()
     if first == n_steps:
@@ -43,7 +43,7 @@ def targets(out, label, gap, silent_gap, n_steps):
     for c in range(len(out)):
         if out[c] - first < gap:
             wanted[c] = min(first + gap, n_steps)
-    wanted[label] = first
+    wanted[label] = max(first, out[label] - label_limit)
     return wanted
 
 
@@ -55,7 +55,7 @@ def unit(x):
 
 def errors(layers, weights, label, how, n_steps):
     """Normalised errors of all layers with the weights as they are, from the last layer to the first."""
-    e = unit((targets(layers[-1], label, *how, n_steps) - layers[-1]) / n_steps)
+    e = unit((targets(layers[-1], label, *how[:2], n_steps, *how[2:]) - layers[-1]) / n_steps)
     out = [e]
     for layer in range(len(weights) - 1, 0, -1):
         e = below(e, weights[layer], layers[layer], layers[layer + 1])

@@ -99,16 +99,25 @@ def test_two_hundred_steps_with_lazy_decay():
         assert len(naive.step(t, y, w, (6, 3), 32, (3, 3), (0.1, 0.1), (1e-4, 1e-4))[0]) == 2
 
 
+def test_the_label_is_told_no_more_than_the_limit():
+    from firstspike.plasticity.waves.dense_learn_cpu import aim
+
+    times, error = np.array([1, 9, 2], np.int32), np.zeros(3)
+    for label, wanted in ((1, [4, 6, 4]), (2, [4, 9, 1])):
+        norm = aim(times, label, Aim(12, 3, 3, 3), error)
+        np.testing.assert_allclose(error * norm * 12, wanted - times, atol=1e-12)
+
+
 @pytest.mark.parametrize("updated", [True, False])
 def test_three_layers_as_defined(updated):
     rng = np.random.default_rng(3)
     weights = [rng.uniform(-0.3, 1, (7, 9)), rng.uniform(-0.3, 1, (6, 7)), rng.uniform(-0.3, 1, (3, 6))]
     times, labels = rng.integers(0, 21, (30, 9)), rng.integers(0, 3, 30)
     theta, eta = (1.5, 1.2, 0.9), 0.05
-    found, _, awake = taught(times, labels, weights, theta, 20, Aim(20, 2, 2), eta, 1e-2, updated)
+    found, _, awake = taught(times, labels, weights, theta, 20, Aim(20, 2, 2, 3), eta, 1e-2, updated)
     fired = np.zeros(13, int)
     for t, y in zip(times, labels, strict=True):
-        weights, layers = naive.step(t, y, weights, theta, 20, (2, 2), (eta,) * 3, (1e-2,) * 3, updated)
+        weights, layers = naive.step(t, y, weights, theta, 20, (2, 2, 3), (eta,) * 3, (1e-2,) * 3, updated)
         fired += np.concatenate(layers[1:3]) < 20
     for a, b in zip(found, weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

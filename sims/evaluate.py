@@ -79,7 +79,8 @@ def evaluate(result, data=None, n_images=None, part="test", device="cpu") -> dic
     stored = None
     if same and part == "test" and "predictions" in result:
         n = min(len(labels), result["predictions"].shape[1])
-        stored = bool((answers[:, :n] == result["predictions"][:, :n]).all())
+        if (labels[:n] == result["labels"][:n]).all():  # not so if the run tested on a validation part
+            stored = bool((answers[:, :n] == result["predictions"][:, :n]).all())
     n_classes = int(max(labels.max(), answers.max())) + 1
     return {
         "accuracy": float(accuracy.mean()),

@@ -62,7 +62,10 @@ class DelaysParams:
     random_state: int = param(0, "seed of first weights, delays, order and dropout", low=0)
 
     def validate(self):
-        """Raise ValueError for an even window or a membrane faster than a step."""
+        """Raise ValueError for an even window, a membrane faster than a step or an unknown surrogate."""
+        from ..layers.surrogates import check_surrogate
+
+        check_surrogate((self.surrogate, self.slope))
         if self.max_delay % 2 == 0:
             raise ValueError(f"max_delay must be odd, got {self.max_delay}")
         if self.tau < self.dt or (self.learn_tau and self.tau == self.dt):

@@ -36,7 +36,6 @@ FIGURES = ("overview", "delays", "arrivals", "learning", "confusion")
 KINDS = ("none", "fixed", "learned")
 STAGES = ("soft", "rounded", "refit")
 _SYNTHETIC = ("rst-a", "rst-b", "synthetic")
-_RECORDED = ("fsdd", "speech_commands", "gsc")  # levels, float32; the others are counts of spikes, one byte
 _SAMPLES = {"shd": (8156, 2264), "ssc": (75_466, 20_382), "gsc": (84_843, 11_005)}  # official training and test parts
 NAMES = (*_SYNTHETIC, "fsdd", "speech_commands", "shd", "ssc", "gsc")
 
@@ -130,7 +129,7 @@ def memory(params: Delays, n_seeds: int) -> int:
     kernels = sum(a * b for a, b in zip(widths, widths[1:], strict=False)) * params.max_delay * params.copies * 16
     n_train, n_test = _SAMPLES.get(params.data, (2000, 1000))
     samples = ((params.n_train or n_train) + (params.n_test or n_test)) * (768 if params.data in _SYNTHETIC else 14_000)
-    return int(samples * (4 if params.data in _RECORDED else 1) + activity + kernels + n_seeds * sum(widths) ** 2 * 32)
+    return int(samples + activity + kernels + n_seeds * sum(widths) ** 2 * 32)
 
 
 def simulate(params: Delays, run):

@@ -26,6 +26,8 @@ __all__ = ["PRESETS", "Coincidence", "expected", "figure", "memory", "points", "
 
 TITLE = "Coincidence detection: one spiking neuron learns repeating spike patterns by STDP"
 REFERENCES = "doi:10.1016/j.neuroscience.2017.06.032; doi:10.3389/fncom.2018.00074"
+#: dimension of the results, its parameters (slowest first) where every combination is there, and what is left of it
+POINTS = ("neuron", ("threshold", "w_out"), "neuron")
 MOST_NEURONS = 8  # of which a summary speaks one by one
 _A, _B = "Masquelier 2018, Neuroscience", "Masquelier & Kheradpisheh 2018"
 

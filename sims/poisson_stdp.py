@@ -26,6 +26,8 @@ __all__ = ["PRESETS", "PoissonSTDP", "expected", "figure", "memory", "simulate",
 TITLE = "Pair STDP under Poisson input: competition of weights and the balance of the output rate"
 REFERENCES = "doi:10.1038/78829; doi:10.1103/PhysRevLett.86.364"
 FIGURES = ("s1", "s2")
+#: dimension of the results, its parameters (slowest first), and what is left of it: neurons
+POINTS = ("point", ("rate", "tau_plus", "tau_minus", "threshold", "a_plus", "ratio"), "neuron")
 MOST = 8  # groups of points of which a summary speaks one by one
 BINS = 40
 _SONG = "Song, Miller & Abbott 2000"
@@ -36,19 +38,25 @@ class PoissonSTDP:
     """Parameters; tuples are axes of the run."""
 
     n_afferents: int = param(1000, "number of afferents N", low=1, source=_SONG)
-    rate: tuple[float, ...] = param((10.0, 20.0, 40.0), "rate(s) of each afferent f", "Hz", above=0, source=_SONG)
+    rate: tuple[float, ...] = param(
+        (10.0, 20.0, 40.0), "rate(s) of each afferent f", "Hz", above=0, axis=True, source=_SONG
+    )
     tau_m: float = param(20e-3, "membrane time constant", "s", above=0, source=_SONG)
-    threshold: tuple[float, ...] = param((70.0,), "threshold(s)", above=0)
+    threshold: tuple[float, ...] = param((70.0,), "threshold(s)", above=0, axis=True)
     threshold_in: str = param(
         "weight", "what threshold counts: weight 1, or std above the mean potential at the start",
         choices=("weight", "std"),
     )  # fmt: skip
     rule: str = param("pair", "learning rule: pair, additive, soft_bound, or your own as FILE.py[:Class]", source=_SONG)
     rule_parameters: str = param("", "further parameters of the rule, as name=number,name=number")
-    a_plus: tuple[float, ...] = param((0.005,), "amplitude(s) of potentiation", low=0, source=_SONG)
-    ratio: tuple[float, ...] = param((1.05,), "a_minus / a_plus", low=0, source=_SONG)
-    tau_plus: tuple[float, ...] = param((20e-3,), "time constant(s) of potentiation", "s", above=0, source=_SONG)
-    tau_minus: tuple[float, ...] = param((20e-3,), "time constant(s) of depression", "s", above=0, source=_SONG)
+    a_plus: tuple[float, ...] = param((0.005,), "amplitude(s) of potentiation", low=0, axis=True, source=_SONG)
+    ratio: tuple[float, ...] = param((1.05,), "a_minus / a_plus", low=0, axis=True, source=_SONG)
+    tau_plus: tuple[float, ...] = param(
+        (20e-3,), "time constant(s) of potentiation", "s", above=0, axis=True, source=_SONG
+    )
+    tau_minus: tuple[float, ...] = param(
+        (20e-3,), "time constant(s) of depression", "s", above=0, axis=True, source=_SONG
+    )
     n_neurons: int = param(4, "neurons on the same input, with other first weights", low=1)
     start: float = param(-1.0, "first weight of all; -1 = uniform in 0..1", high=1)
     duration: float = param(1000.0, "simulated time", "s", above=0)

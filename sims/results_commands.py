@@ -69,11 +69,24 @@ def show(file, as_json):  # noqa: D103
         print_summary(measured, expected)
 
 
+def _selected(chosen):
+    out = {}
+    for pair in chosen:
+        axis, found, value = pair.partition("=")
+        if not found:
+            raise click.UsageError(f"--select needs AXIS=VALUE, got {pair!r}")
+        out[axis.strip()] = value.strip()
+    return out
+
+
 @click.command(help="Draw a figure of FILE.")
 @click.argument("file", type=_FILE)
 @click.option("--figure", "name", metavar="NAME", help="Which figure (`list` names them) [what suits the run].")
+@click.option(
+    "--select", "chosen", multiple=True, metavar="AXIS=VALUE", help="Sweeps: show this value of an axis alone."
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.png", help="Where to [beside the result file].")
-def plot(file, name, out):  # noqa: D103
+def plot(file, name, chosen, out):  # noqa: D103
     from .commands import _save_figure
     from .experiments import load
 
@@ -83,7 +96,11 @@ def plot(file, name, out):  # noqa: D103
 
         from .figures import sweep as drawn
 
-        module = SimpleNamespace(FIGURES=drawn.quantities(result), figure=drawn.figure)
+        select = _selected(chosen)
+        module = SimpleNamespace(FIGURES=drawn.quantities(result))
+        module.figure = lambda result, name: drawn.figure(result, name, select)
+    elif chosen:
+        raise click.UsageError("--select is for sweeps that were collected")
     else:
         module = load(result.parameters["experiment"])
     if name == "list":

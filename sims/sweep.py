@@ -171,9 +171,13 @@ def _draws(path, draws, seed):
             raise ConfigError(f"{path}: random.{key} needs numbers low and high, got {span!r}")
         if not low < high or (span.get("log") and low <= 0):
             raise ConfigError(f"{path}: random.{key} needs low < high{' and low > 0' if span.get('log') else ''}")
+        if span.get("whole"):
+            if low != int(low) or high != int(high):
+                raise ConfigError(f"{path}: random.{key} is whole, so low and high must be, got {low:g} and {high:g}")
+            low, high = low - 0.5, high + 0.5  # so that both ends have the weight of the others
         for point, u in zip(out, rng.uniforms(seed, f"sweep/{key}", n).tolist(), strict=True):
             value = low * (high / low) ** u if span.get("log") else low + (high - low) * u
-            point[key] = round(value) if span.get("whole") else value
+            point[key] = int(min(max(round(value), low + 0.5), high - 0.5)) if span.get("whole") else value
     return out
 
 

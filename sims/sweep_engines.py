@@ -6,14 +6,16 @@ run that fails. What a run leaves is the same wherever it was computed: its para
 
 import os
 import tempfile
+import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..runtime.checkpoint import Locked
-from .sweep import record_failure, run_job
+from ..runtime.checkpoint import Lock, Locked
+from ..runtime.jit import source_digest
+from .sweep import record_failure, run_job, state_of
 
 __all__ = ["in_dask", "in_processes", "in_this_process"]
 
@@ -111,11 +113,30 @@ def _submit(pool, waiting, running, force):
 
 
 # ---- Dask -------------------------------------------------------------------------------------------------------
-def _on_cluster(job):
-    """Run a job anywhere; (content of its result file or None, error, traceback)."""
+_TOPIC, _TELL = "firstspike-sweep", 2.0  # s between two messages of a run
+_MOST = 4000  # runs under way: a lock is an open file
+
+
+class OtherSources(RuntimeError):
+    """A worker has another firstspike than the one that asks."""
+
+
+def _on_cluster(job, digest):
+    """Run a job anywhere; (content of its result file or None, error, record of the failure)."""
+    from distributed import get_worker
+
+    if source_digest() != digest:
+        raise OtherSources(f"worker {get_worker().address} has other sources of firstspike: install this one there")
+    last = [time.monotonic()]
+
+    def tell(done, note=""):
+        if time.monotonic() - last[0] > _TELL:
+            last[0] = time.monotonic()
+            get_worker().log_event(_TOPIC, {"run": job.out.stem, "done": float(done)})
+
     with tempfile.TemporaryDirectory() as folder:
         there = replace(job, out=Path(folder) / job.out.name)
-        error = run_job(there)
+        error = run_job(there, tell)
         if error is None:
             return there.out.read_bytes(), None, ""
         return None, error, there.failure.read_text()
@@ -125,7 +146,15 @@ def in_dask(jobs, address, report):
     """On the workers of the Dask scheduler at `address`; result files are written here.
 
     A worker that dies costs nothing but time: the scheduler gives its runs to others, and one that kills three workers
-    counts as failed. Needs the package ``distributed``.
+    counts as failed. Twice as many runs are submitted as there are threads; while they are, their files are locked, so
+    that several commands, each with a scheduler of its own, can share a sweep. Needs the package ``distributed``.
+
+    Raises
+    ------
+    ConnectionError
+        No scheduler answers, or it was lost on the way; what was computed is kept.
+    OtherSources
+        A worker has another version of firstspike.
     """
     try:
         from distributed import Client, as_completed
@@ -133,33 +162,84 @@ def in_dask(jobs, address, report):
         raise ModuleNotFoundError("Dask is not installed here: pip install 'firstspike[distributed]'") from None
     try:
         client = Client(address, timeout="10s", set_as_default=False)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
-    with client, client.as_current():
-        futures = {client.submit(_on_cluster, job, pure=False, key=f"{job.out.stem}"): job for job in jobs}
-        for future in as_completed(futures):
-            job = futures[future]
-            try:
-                content, error, record = future.result()
-            except Exception as found:  # the run killed its workers, or was cancelled
-                record_failure(job, found)
-                yield job, f"{type(found).__name__}: {found}"
-                continue
-            job.out.parent.mkdir(parents=True, exist_ok=True)
-            if error is None:
-                _publish(job.out, content)
-                job.failure.unlink(missing_ok=True)
-            else:
-                job.failure.write_text(record)
-            future.release()
-            report(0.0)
-            yield job, error
+    waiting, running, done_of = iter(jobs), {}, {}  # running: future -> (job, its lock); done_of: run -> fraction
+    try:
+        with client, client.as_current():
+            client.subscribe_topic(_TOPIC, lambda event: done_of.update({event[1]["run"]: event[1]["done"]}))
+            ended, most, looked = as_completed(), 0, 0.0
+            while True:
+                if time.monotonic() - looked > _TELL:  # workers come and go
+                    most, looked = min(_MOST, 2 * max(1, sum(client.nthreads().values()))), time.monotonic()
+                while len(running) < most and (job := next(waiting, None)):
+                    lock, error = _lock(job)
+                    if lock:
+                        future = client.submit(_on_cluster, job, source_digest(), pure=False)
+                        running[future] = job, lock
+                        ended.add(future)
+                    else:
+                        yield job, error
+                if not running:
+                    return
+                batch = ended.next_batch(block=False)
+                for future in batch:
+                    job, lock = running.pop(future)
+                    try:
+                        error = _fetch(future, job, address)
+                    finally:
+                        lock.__exit__()
+                    done_of.pop(job.out.stem, None)
+                    yield job, error
+                if not batch:
+                    time.sleep(0.05)
+                    report(sum(done_of.get(job.out.stem, 0.0) for job, _ in running.values()))
+    finally:
+        for _, lock in running.values():
+            lock.__exit__()
+
+
+def _lock(job):
+    """(lock, None), or (None, why this job is not to be computed: None if it is done)."""
+    lock = Lock(job.out)
+    try:
+        lock.__enter__()
+    except Locked:
+        return None, ELSEWHERE
+    if state_of(job) == "done":  # by another command, since this one looked
+        lock.__exit__()
+        return None, None
+    return lock, None
+
+
+def _fetch(future, job, address):
+    """Write what a future brought beside the other results; None, or the text of the run's error."""
+    from distributed import CancelledError
+
+    try:
+        content, error, record = future.result()
+    except OtherSources:
+        raise
+    except CancelledError:
+        raise ConnectionError(f"the Dask scheduler at {address} was lost; the same command goes on from here") from None
+    except Exception as found:  # the run killed its workers
+        record_failure(job, found)
+        return f"{type(found).__name__}: {found}"
+    if error is None:
+        _publish(job.out, content)
+        job.failure.unlink(missing_ok=True)
+    else:
+        job.failure.write_text(record)
+    return error
 
 
 def _publish(path, content):
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as handle:
-        handle.write(content)
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -55,6 +55,19 @@ def test_points_are_the_product_of_grid_list_and_draws(write):
     draws = sorted({p["a_plus"] for p in points})
     assert len(draws) == 5 and 1e-3 < draws[0] < 0.02 < draws[-1] < 0.1
     assert [j.point["a_plus"] for j in read_sweep(write(table)).jobs] == [p["a_plus"] for p in points]
+    whole = {
+        "n_afferents": {"low": 98, "high": 100, "whole": True},
+        "history_every": {"low": 1, "high": 2, "whole": True},
+    }
+    whole["history_every"]["log"] = True
+    small = SMALL | {"parameters": {k: v for k, v in SMALL["parameters"].items() if k != "n_afferents"}}
+    points = [j.point for j in read_sweep(write(small | {"random": {"n": 600} | whole})).jobs]
+    counts = [
+        sum(p["n_afferents"] == n for p in points) for n in (98, 99, 100)
+    ]  # both ends weigh as much as the middle
+    assert min(counts) > 160 and sum(counts) == 600
+    counts = [sum(p["history_every"] == n for p in points) for n in (1, 2)]
+    assert abs(counts[0] / 600 - np.log(3) / np.log(5)) < 0.06 and sum(counts) == 600
     other = read_sweep(write(table | {"seed": 1})).jobs
     assert {j.point["a_plus"] for j in other}.isdisjoint(draws)
     assert found.jobs[0].settings["n_afferents"] == 300 and found.jobs[0].seeds == 2
@@ -78,7 +91,7 @@ def test_an_axis_of_the_runs_is_one_of_the_collected_file(write, monkeypatch):
     found = read_sweep(path)
     assert len(found.jobs) == 2 and found.joined == {"n_patterns", "w_out"}
 
-    def read(job):
+    def read(sweep, job, arrays):
         values = 10.0 * job.point["rate"] + np.arange(2.0)
         arrays = {"n_patterns": (np.array([3]), ("n_patterns",)), "w_out": (np.array([1.0, 1.1]), ("w_out",))}
         arrays["hit"] = (values[None, None], ("seed", "n_patterns", "w_out"))
@@ -107,6 +120,7 @@ def test_an_axis_of_the_runs_is_one_of_the_collected_file(write, monkeypatch):
         ({"random": {"n": 2, "rate": {"low": 2, "high": 1}}}, "low < high"),
         ({"random": {"n": 2, "rate": 3}}, "random.rate must be"),
         ({"random": {"n": 2, "rate": {"low": [1], "high": [2]}}}, "random.rate needs numbers"),
+        ({"random": {"n": 2, "n_periods": {"low": 1.5, "high": 2, "whole": True}}, "parameters": {}}, "is whole, so"),
         ({"seeds": 0}, "seeds >= 1"),
         ({"command": "theory snr"}, "seeds is for sim and train"),
     ],

@@ -106,7 +106,14 @@ BINARY_PRESETS = {
     "mnist": BS4NNParams(**_OWN, init_low=(-1.0, -20.0), init=(4.0, 30.0), rates=(4.0, 0.3), last_rate=0.01, epochs=60),
     "bs4nn2021": BS4NNParams(hold=1.0, silent_gap=0, replacement=True),
     "fashion": BS4NNParams(
-        **_OWN, hidden=(1000,), init_low=(-4.0, -20.0), init=(5.0, 30.0), rates=(1.0, 0.3), epochs=20
+        **_OWN,
+        hidden=(1000,),
+        init_low=(-4.0, -30.0),
+        init=(5.0, 40.0),
+        rates=(1.5, 0.5),
+        last_rate=0.01,
+        rest=0.1,
+        epochs=20,
     ),
     "digits": BS4NNParams(
         hidden=(300,),

@@ -23,6 +23,7 @@ __all__ = ["STiDi"]
 _SLICE = 500  # images between two reports of progress
 _CHUNK = 256  # images of a forward pass
 _MOMENTS = "adam."
+_AWAKE = "awake."  # for how many images of this pass each hidden neuron fired
 
 
 def _shifted(times, by, seed, name, t_max):
@@ -108,6 +109,8 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
             state = net.first_weights(p, self.layers_)
             state |= {"epoch": np.array(0), "start": np.array(0)}
             state["history"] = np.zeros((p.epochs, 4 + len(self.layers_)))
+            hidden = [a for a in self.layers_[:-1] if not a.pool and p.revive]
+            state |= {f"{_AWAKE}{a.name}": np.zeros(a.shape[1], np.int64) for a in hidden}
         self._learn(p, times, labels, state, progress or (lambda fraction, note, snapshot: None))
         return self
 
@@ -131,6 +134,8 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
                 state["start"] = np.array(start)
                 if start == n:
                     history[epoch] /= n
+                    if epoch + 1 < p.epochs:
+                        self._wake(p, state, epoch, n)
                     state["epoch"], state["start"] = np.array(epoch + 1), np.array(0)
                 note = f"pass {epoch + 1} of {p.epochs}, {right:.1%} right"
                 report((epoch + start / n) / p.epochs, note, lambda: {k: v.copy() for k, v in state.items()})
@@ -156,6 +161,9 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
         d = net.desired(p, out, labels)
         live = d.any(axis=1)
         rates = [(f.slope > 0).mean() * len(times) for _, f in passed]
+        for layer, (_, fired) in zip(self.layers_, passed, strict=True):
+            if f"{_AWAKE}{layer.name}" in state:
+                state[f"{_AWAKE}{layer.name}"] += (fired.slope > 0).sum(axis=0)
         if live.any() or p.decay:
             if 0 < live.sum() < len(live):  # most images have nothing to say in the end
                 passed = [(t[live], type(f)(*(None if x is None else x[live] for x in f))) for t, f in passed]
@@ -166,6 +174,16 @@ class STiDi(ClassifierMixin, BaseEstimator, STiDiParams):
         hit = (mine == first) & (first < p.t_max)
         alone = hit & ((out == first[:, None]).sum(axis=1) == 1)
         return np.array([hit.sum(), alone.sum(), (first >= p.t_max).sum(), live.sum(), *rates])
+
+    def _wake(self, p, state, epoch, n):
+        """Draw hidden neurons anew that fired for hardly any of the `n` images of a pass: they get no gradient."""
+        for layer in self.layers_:
+            awake = state.get(f"{_AWAKE}{layer.name}")
+            if awake is not None:
+                weak = awake < p.revive * n
+                fresh = net.first_weights(p, [layer], name=f"anew/{epoch}/")[layer.name]
+                state[layer.name][:, weak] = fresh[:, weak]
+                awake[:] = 0
 
     def _step(self, p, state, epoch):
         rate = p.rate * p.rate_factor**epoch

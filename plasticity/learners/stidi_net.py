@@ -58,16 +58,16 @@ def build(p, image_shape, n_classes):
     return [layer._replace(theta=float(theta)) for layer, theta in zip(layers, thetas, strict=True)]
 
 
-def first_weights(p, layers, kind=np.float32):
+def first_weights(p, layers, kind=np.float32, name=""):
     """Weights before learning: normal, mean 2 theta / n, deviation theta / sqrt(n) (first convolution: 2 theta / n).
 
-    n: inputs of a neuron that spike. Then a neuron crosses when about half of them have risen.
+    n: inputs of a neuron that spike. Then a neuron crosses when about half of them have risen. `name` names the draw.
     """
     out = {}
     for i, layer in enumerate(layers):
         mean = 2 * layer.theta / layer.active
         deviation = mean if layer.pool and i == 0 else layer.theta / math.sqrt(layer.active)
-        draws = rng.normals(p.random_state, f"stidi/weights/{layer.name}", layer.shape)
+        draws = rng.normals(p.random_state, f"stidi/weights/{name}{layer.name}", layer.shape)
         out[layer.name] = (mean + deviation * draws).astype(kind)
         if p.binary:  # synapses of the same size as the real ones
             out[f"{layer.name}.alpha"] = np.full(1, math.hypot(mean, deviation), kind)

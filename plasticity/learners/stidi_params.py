@@ -39,6 +39,9 @@ class STiDiParams:
     gap: float = param(3.0, "targets: how much later than the first the others should be", unit="steps", above=0)
     skip: float = param(0.02, "softmax: smaller sums of |displacement| are not learnt from", low=0)
     wake: bool = param(True, "silent outputs learn, too, as if they crossed with slope theta / rise")
+    revive: float = param(
+        0.0, "hidden neurons (dense) that fire for a smaller share of the images are drawn anew after a pass", low=0
+    )
     slope_min: float = param(0.2, "exact: smallest slope that is divided by, in theta / rise", low=0)
     normalise_output: bool = param(True, "displacement: bring those of the output, too, to norm 1")
     kappa: float = param(1.0, "displacement: norm of what each hidden layer is told", unit="steps", above=0)

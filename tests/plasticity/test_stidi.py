@@ -208,7 +208,7 @@ def test_digits_are_learnt(digits, change, least):
 
 def test_resumed_at_every_tick_to_the_same_bits(digits):
     X, y = digits[0][:700], digits[1][:700]
-    how = SMALL | {"shift": 1, "drop": 0.2, "drop_maps": 0.1, "binary": True, "alpha_rate": 1.0}
+    how = SMALL | {"shift": 1, "drop": 0.2, "drop_maps": 0.1, "binary": True, "alpha_rate": 1.0, "revive": 0.5}
     states = []
     whole = STiDi(**how).fit(X, y, progress=lambda f, note, snapshot: states.append((f, snapshot())))
     assert len(states) == 4 and states[-1][0] == 1.0
@@ -218,6 +218,16 @@ def test_resumed_at_every_tick_to_the_same_bits(digits):
         for name, w in whole.weights_.items():
             np.testing.assert_array_equal(again.weights_[name], w)
         np.testing.assert_array_equal(again.history_, whole.history_)
+
+
+def test_hidden_neurons_that_hardly_fire_are_drawn_anew(digits):
+    how = SMALL | {"rate": 0.0}  # nothing learns, and all hidden neurons fire for all images
+    nets = [STiDi(**how, revive=share).fit(digits[0][:100], digits[1][:100]) for share in (0.0, 0.9, 1.1)]
+    first, same, anew = (n.weights_ for n in nets)
+    np.testing.assert_array_equal(first["dense1"], same["dense1"])
+    expected = net.first_weights(STiDiParams(**how), nets[0].layers_, name="anew/0/")["dense1"]
+    np.testing.assert_array_equal(anew["dense1"], expected)
+    np.testing.assert_array_equal(first["output"], anew["output"])
 
 
 def test_ties_and_silence():

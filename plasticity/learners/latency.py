@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...runtime import params as parameters
 from ...runtime import rng
-from ..waves.dense import Aim, Shown, Spikes, decide, latency, sort_spikes
+from ..waves.dense import Aim, Shown, Spikes, decide, encode
 
 __all__ = ["HISTORY", "LatencyClassifier"]
 
@@ -196,7 +196,7 @@ class LatencyClassifier(ClassifierMixin, BaseEstimator):
     def encode(self, X):
         """Sorted spikes of images."""
         p = self._params()
-        return sort_spikes(latency(X, p.n_steps, p.largest), p.n_steps)
+        return encode(X, p.n_steps, p.largest)
 
     def decide(self, X, until=None):
         """Answers of the network and what they cost, a :class:`~firstspike.plasticity.waves.dense.Decision`.

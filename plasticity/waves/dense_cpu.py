@@ -16,7 +16,7 @@ import numpy as np
 
 from ...runtime.jit import kernel
 
-__all__ = ["Net", "Work", "decide_many", "make_net", "make_work", "sort_many", "walk"]
+__all__ = ["Net", "Work", "count_many", "decide_many", "make_net", "make_work", "sort_many", "walk"]
 
 _GONE = -16384  # potential of a neuron that has fired, binary weights: with < 16384 inputs it never comes back
 _CHUNK = 32  # neurons that are looked at one by one when the largest of them has crossed
@@ -191,27 +191,39 @@ def walk(index, step, net, work, n_steps, stop, read, early):
 
 
 @kernel
-def sort_many(times, n_steps, index, step, start):
-    """Spikes (time < T) of time maps (N, I), sorted by step and index, into flat arrays from ``start[n]`` on."""
-    count = np.zeros(n_steps + 1, np.int64)
-    for n in range(times.shape[0]):
-        row = times[n]
-        count[:] = 0
+def count_many(levels, table, n_steps, number):
+    """How many entries of each row (N, I) have a step ``table[level]`` < T."""
+    for n in range(levels.shape[0]):
+        row, m = levels[n], 0
         for i in range(row.size):
-            if row[i] < n_steps:  # most are silent: a counter that waits for itself each time would take longer
-                count[row[i]] += 1
+            m += table[row[i]] < n_steps
+        number[n] = m
+
+
+@kernel
+def sort_many(levels, table, n_steps, index, step, start):
+    """Spikes (``table[level]`` < T) of rows (N, I), sorted by step and index, into flat arrays from ``start[n]`` on."""
+    count, live = np.zeros(n_steps + 1, np.int64), np.empty(levels.shape[1], np.int64)
+    for n in range(levels.shape[0]):
+        row, m = levels[n], 0
+        for i in range(row.size):  # without a branch: which entries are silent cannot be foreseen
+            live[m] = i
+            m += table[row[i]] < n_steps
+        count[:] = 0
+        for k in range(m):
+            count[table[row[live[k]]]] += 1
         place = start[n]
         for t in range(n_steps):
             c = count[t]
             count[t] = place
             place += c
-        for i in range(row.size):
-            t = row[i]
-            if t < n_steps:
-                p = count[t]
-                count[t] = p + 1
-                index[p] = i
-                step[p] = t
+        for k in range(m):
+            i = live[k]
+            t = table[row[i]]
+            p = count[t]
+            count[t] = p + 1
+            index[p] = i
+            step[p] = t
 
 
 @kernel

@@ -5,7 +5,19 @@ import pytest
 from naive import s4nn as naive
 
 from firstspike.plasticity.waves import dense
-from firstspike.plasticity.waves.dense import Aim, Rates, Shown, decide, fire, latency, learn, pack, sort_spikes, unpack
+from firstspike.plasticity.waves.dense import (
+    Aim,
+    Rates,
+    Shown,
+    decide,
+    encode,
+    fire,
+    latency,
+    learn,
+    pack,
+    sort_spikes,
+    unpack,
+)
 
 W1 = np.array([[2, 1, 0.5, 1], [0.5, 2, 1.5, 0.25], [1, -1, 2, 0.5]])
 W2 = np.array([[1.5, 0.5, 1], [0.5, 1, -0.5]])
@@ -28,6 +40,22 @@ def test_grey_levels_become_steps():
     ]
     assert latency(np.array([[0, 1, 7, 8, 16]], np.uint8), 16, 16).tolist() == [[16, 15, 9, 8, 0]]
     assert latency(np.array([[0.0, 1, 7, 8, 16]]), 256, 16).tolist() == [[256, 240, 144, 128, 0]]
+
+
+def test_bytes_are_sorted_like_their_time_maps():
+    rng = np.random.default_rng(0)
+    for n_steps, largest in ((256, 255), (16, 16), (300, 1000), (1, 255)):
+        images = rng.integers(0, min(largest, 255) + 1, (40, 5, 6)).astype(np.uint8)
+        images[rng.random(images.shape) < 0.5] = 0
+        direct, through = encode(images, n_steps, largest), sort_spikes(latency(images, n_steps, largest), n_steps)
+        for a, b in zip(direct, through, strict=True):
+            np.testing.assert_array_equal(a, b)
+        for n, row in enumerate(latency(images, n_steps, largest)):
+            order = np.argsort(row, kind="stable")[: (row < n_steps).sum()]
+            part = slice(direct.start[n], direct.start[n + 1])
+            assert direct.index[part].tolist() == order.tolist() and direct.step[part].tolist() == row[order].tolist()
+    with pytest.raises(ValueError, match=r"grey levels must lie in 0..16, got 0..17"):
+        encode(np.array([[0, 17]], np.uint8), 16, 16)
 
 
 def test_one_layer_by_hand():

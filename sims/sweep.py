@@ -26,6 +26,7 @@ over machines and collected at any time.
 import hashlib
 import json
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 
 from ..runtime import params as parameters
@@ -107,16 +108,20 @@ def read_sweep(path, folder=None) -> Sweep:
             if key in table:
                 raise ConfigError(f"{path}: {key} is for sim and train; theory computes without")
     else:
-        known = {k for k, v in EXPERIMENTS.items() if v[0] == group}
+        known = [k for k, v in EXPERIMENTS.items() if v[0] == group]
         default = next(iter(load(name).PRESETS.values())) if name in known else None
     if name not in known:
-        raise ConfigError(f"{path}: no command {group} {name}; there are {', '.join(known)}")
+        near = get_close_matches(name, known, 1, 0.6)
+        near = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise ConfigError(f"{path}: no command {group} {name}; {near}")
     axes = _axes(path, table)
     count = 1
     for values in axes.values():
         count *= len(values)
     if not 1 <= count <= _MOST:
         raise ConfigError(f"{path}: 1 to {_MOST} points are possible, got {count}")
+    if not folder and not path.suffix:
+        raise ConfigError(f"{path}: its results cannot go to a folder of the same name; call it {path.name}.toml")
     folder = Path(folder) if folder else path.with_suffix("")
     joined = _joined(default, axes)
     if group != "theory" and joined and not _crossed(path, name, table, axes):
@@ -191,7 +196,8 @@ def _any_unit(text):
 def _joined(default, axes):
     """Axes of the sweep that are axes of a run, too."""
     kinds = {f.name: f.metadata for f in fields(default)}
-    return {a for a in axes if a != "point" and kinds.get(a.replace("-", "_"), {}).get("axis")}
+    single = {a for a, values in axes.items() if a != "point" and not any(isinstance(v, tuple) for v in values)}
+    return {a for a in single if kinds.get(a.replace("-", "_"), {}).get("axis")}
 
 
 def _crossed(path, name, table, axes):
@@ -232,27 +238,29 @@ def _job(path, sweep, table, settings, index):
 def state_of(job: Job) -> str:
     """``done``, ``stale`` (a result of other sources), ``failed``, ``unfinished`` (a checkpoint) or ``missing``.
 
-    ``unfinished`` may also be running right now; only who takes its lock knows.
+    A file that cannot be read is ``damaged``, and computed again. ``unfinished`` may also be running right now; only
+    who takes its lock knows.
     """
     from ..runtime.checkpoint import checkpoint_path
     from ..runtime.jit import source_digest
 
     if job.out.exists():
-        return "done" if _digest(job.out) == source_digest() else "stale"
+        digest = _digest(job.out)
+        return "damaged" if digest is None else "done" if digest == source_digest() else "stale"
     if job.failure.exists():
         return "failed"
     return "unfinished" if checkpoint_path(job.out).exists() else "missing"
 
 
 def _digest(path):
-    """Digest of the sources that made a result file, without reading its arrays; empty if it cannot be read."""
+    """Digest of the sources that made a result file, without reading its arrays; None if it cannot be read."""
     import h5py
 
     try:
         with h5py.File(path, "r") as f:
             return str(f["provenance"].attrs.get("source_digest", ""))
     except (OSError, KeyError):
-        return ""
+        return None
 
 
 def run_job(job: Job, progress="none", force=False):
@@ -276,7 +284,7 @@ def run_job(job: Job, progress="none", force=False):
 
     try:
         try:
-            once(force and job.out.exists())
+            once(job.out.exists() and (force or state_of(job) == "damaged"))
         except ResultError:
             # the name says all parameters, so such a checkpoint is of other sources, or damaged
             if job.out.exists() or not checkpoint_path(job.out).exists():
@@ -293,10 +301,16 @@ def run_job(job: Job, progress="none", force=False):
 
 def record_failure(job: Job, error, trace="") -> None:
     """Keep the error of a run that failed; a later run that succeeds removes it."""
-    job.out.parent.mkdir(parents=True, exist_ok=True)
     record = {"error": f"{type(error).__name__}: {error}", "traceback": trace, "point": job.point}
     record |= {"preset": job.preset, "seed": job.seed, "seeds": job.seeds, "parameters": job.settings}
-    job.failure.write_text(json.dumps(record, indent=1))
+    try:
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+        job.failure.write_text(json.dumps(record, indent=1))
+    except OSError as found:  # then no other run could be kept either
+        raise OSError(
+            f"{job.out.parent} cannot be written ({found.strerror or found}): make room or permit it, or choose "
+            f"another folder with --out; runs that are done are kept. The run itself ended with: {error}"
+        ) from None
 
 
 def failure_of(job: Job) -> str:

@@ -34,8 +34,19 @@ def _count(jobs):
 
 
 def _say(states):
-    names = ("done", "missing", "unfinished", "failed", "stale")
+    names = ("done", "missing", "unfinished", "failed", "stale", "damaged")
     return ", ".join(f"{len(states[k])} {k}" for k in names if k in states) or "no runs"
+
+
+def _advise(states, sweep):
+    """What to do about runs that are not done, a line each."""
+    if states.get("stale"):
+        yield "stale runs are of other sources and were kept; `firstspike sweep run --force` computes them again"
+    if any(states.get(k) for k in ("missing", "unfinished", "failed", "damaged")):
+        yield f"go on    firstspike sweep run {sweep}"
+
+
+_NO_RUNS = "theory needs no runs: `firstspike sweep collect` computes all points at once"
 
 
 @click.command(help="What SWEEP.toml asks for: its runs, which are there already, and the memory of one.")
@@ -62,17 +73,17 @@ def plan(sweep, folder, as_json, listed):  # noqa: D103
         head |= {k: len(v) for k, v in states.items()} | {"memory_bytes": need, "folder": str(found.folder)}
         click.echo(json.dumps(head))
         return
-    click.echo(
-        f"{found.group} {found.name}: {len(found.jobs)} runs, {' x '.join(f'{k} ({n})' for k, n in sizes.items())}"
-    )
+    axes = " x ".join(f"{k} ({n})" for k, n in sizes.items())
+    click.echo(f"{found.group} {found.name}: {len(found.jobs)} runs" + (f", {axes}" if axes else ""))
     if found.group == "theory":
-        click.echo("theory needs no runs: `firstspike sweep collect` computes all points at once")
+        click.echo(_NO_RUNS)
         return
     click.echo(f"{found.folder}: {_say(states)}")
     if need:
         click.echo(f"one run needs about {need / 1e6:.0f} MB besides 300 MB of libraries")
     for job in found.jobs if listed else ():
         click.echo(f"{state_of(job):10}  {job.out.name}  {job.label}")
+    click.echo("\n".join(_advise(states, sweep)))
 
 
 @click.command(help="Compute what is missing. Failed runs are tried again; those of other sources (stale) are kept.")
@@ -93,12 +104,12 @@ def run(sweep, folder, n_processes, address, index, n_shares, force, progress, a
 
     found = read_sweep(sweep, folder)
     if found.group == "theory":
-        raise click.UsageError("theory needs no runs: `firstspike sweep collect` computes all points at once")
+        raise click.UsageError(_NO_RUNS)
     if (index is None) != (n_shares is None) or (index is not None and index >= n_shares):
         raise click.UsageError("--index I goes with --of N, and 0 <= I < N")
     jobs = found.jobs[index::n_shares] if index is not None else found.jobs
     states = _count(jobs)
-    todo = [j for k in ("unfinished", "missing", "failed") for j in states.get(k, [])]
+    todo = [j for k in ("unfinished", "missing", "damaged", "failed") for j in states.get(k, [])]
     todo += states.get("stale", []) if force else []
     todo = list({j.out: j for j in todo}.values())  # draws of whole numbers can meet: one run then
     n_processes = min(n_processes or usable_cores(), len(todo)) if todo else 1
@@ -116,26 +127,31 @@ def run(sweep, folder, n_processes, address, index, n_shares, force, progress, a
         engine = engines.in_processes(todo, n_processes, force, report)
     else:
         engine = engines.in_this_process(todo, force, report)
-    for job, error in engine:
-        ended += 1
-        if error == engines.ELSEWHERE:
-            elsewhere += 1
-        elif error:
-            failed.append((job, error))
-        report(0.0)
+    try:
+        for job, error in engine:
+            ended += 1
+            if error == engines.ELSEWHERE:
+                elsewhere += 1
+            elif error:
+                failed.append((job, error))
+            report(0.0)
+    except KeyboardInterrupt:
+        click.echo(f"\nstopped after {ended} of {len(todo)} runs; go on with firstspike sweep run {sweep}", err=True)
+        raise
     states = _count(jobs)
     if as_json:
         head = {"computed": ended - len(failed) - elsewhere, "failed_now": len(failed), "elsewhere": elsewhere}
         click.echo(json.dumps(head | {k: len(v) for k, v in states.items()} | {"folder": str(found.folder)}))
     else:
         click.echo(f"{found.folder}: {_say(states)}" + (f"; {elsewhere} are run by others" if elsewhere else ""))
-        if states.get("stale"):
-            click.echo("stale runs are of other sources and were kept; --force computes them again")
+        for line in _advise({"stale": states.get("stale")}, sweep):
+            click.echo(line)
         if not failed:
-            click.echo(f"collect   firstspike sweep collect {sweep}")
+            click.echo(f"collect  firstspike sweep collect {sweep}")
     if failed:
-        lines = [f"  {job.label}: {error}" for job, error in failed[:5]]
-        raise Failed(f"{len(failed)} runs failed\n" + "\n".join(lines) + ("\n  ..." if len(failed) > 5 else ""))
+        lines = [f"  {job.label}: {error}" for job, error in failed[:5]] + (["  ..."] if len(failed) > 5 else [])
+        where = f"tracebacks are in {found.folder}/*.failed.json; the same command tries them again"
+        raise Failed("\n".join([f"{len(failed)} runs failed", *lines, where]))
 
 
 @click.command(help="How far SWEEP.toml is; failed runs with their errors. Exit code 1 if any failed.")
@@ -146,6 +162,8 @@ def status(sweep, folder, as_json):  # noqa: D103
     from .sweep import failure_of, read_sweep
 
     found = read_sweep(sweep, folder)
+    if found.group == "theory":
+        raise click.UsageError(_NO_RUNS)
     states = _count(found.jobs)
     failed = [{"point": j.label, "file": j.failure.name, "error": failure_of(j)} for j in states.get("failed", [])]
     if as_json:
@@ -154,6 +172,8 @@ def status(sweep, folder, as_json):  # noqa: D103
         click.echo(f"{found.folder}: {len(found.jobs)} runs: {_say(states)}")
         for row in failed:
             click.echo(f"  failed  {row['point']}: {row['error']}  ({row['file']})")
+        for line in _advise(states, sweep):
+            click.echo(line)
     if failed:
         raise Failed(f"{len(failed)} runs failed; `firstspike sweep run` tries them again")
 
@@ -172,10 +192,12 @@ def collect(sweep, folder, target, arrays, force, as_json):  # noqa: D103
     from .sweep import read_sweep
 
     found = read_sweep(sweep, folder)
-    target = target or found.folder.with_suffix(".h5")
+    target = target or found.folder.with_name(f"{found.folder.name}.h5")
     if target.exists() and not force:
         raise FileExistsError(f"{target} exists; --force overwrites it")
     result, left_out = collected(found, arrays.split(",") if arrays else None)
+    if found.group != "theory" and not {"done", "stale"} & set(result["state"].reshape(-1)):
+        raise ValueError(f"{found.folder} has no result of this sweep yet: firstspike sweep run {sweep}")
     result.save(target)
     if as_json:
         head = {"out": str(target), "content_sha256": result.content_sha256, "sizes": result.sizes()}

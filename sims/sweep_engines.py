@@ -5,7 +5,9 @@ run that fails. What a run leaves is the same wherever it was computed: its para
 """
 
 import os
+import signal
 import tempfile
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -38,6 +40,15 @@ _done_of: list = []  # in a worker: shared fractions of all jobs
 
 def _start_worker(shared):
     _done_of[:] = [shared]
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent):
+    """End this process, its run with a checkpoint, when the one that started it has died."""
+    while True:
+        time.sleep(1)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _in_worker(job, number, force):

@@ -131,8 +131,10 @@ def _is_parameter(array):
 
 
 def _axes(result):
-    sizes = result.sizes()
-    axes = [d for d in result.parameters.get("axes", result.arrays["state"].dims) if d in sizes]  # joined ones, too
+    """Axes of the sweep that have several values, in the order of the file: those between runs first."""
+    sizes, state = result.sizes(), result.arrays["state"].dims
+    every = dict.fromkeys([*state, *(d for a in result.arrays.values() for d in a.dims)])
+    axes = [d for d in every if d in result.parameters.get("axes", state)]
     return [d for d in axes if sizes[d] > 1] or axes[:1] or ["seed"]
 
 

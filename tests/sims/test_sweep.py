@@ -108,7 +108,8 @@ def test_an_axis_of_the_runs_is_one_of_the_collected_file(write, monkeypatch):
 @pytest.mark.parametrize(
     "change, match",
     [
-        ({"command": "sim nothing"}, "no command sim nothing"),
+        ({"command": "sim nothing"}, "no command sim nothing; there are coincidence"),
+        ({"command": "sim coincidense"}, "did you mean 'coincidence'"),
         ({"command": "data list"}, "command must be like"),
         ({"grids": {}}, "unknown key 'grids'"),
         ({"grid": {"rate": 4.0}}, "grid.rate must be a list"),
@@ -232,6 +233,31 @@ def test_an_unfinished_run_of_other_sources_starts_anew(write):
     save_checkpoint(checkpoint_path(job.out), {"a": np.zeros(2)}, job.settings | {"source_digest": "other"}, 0.5)
     assert state_of(job) == "unfinished" and run_job(job) is None
     assert state_of(job) == "done" and not checkpoint_path(job.out).exists()
+
+
+def test_a_damaged_result_is_computed_again_and_a_full_disk_stops_the_sweep(write):
+    path = write(SMALL | {"grid": {"rate": [4.0, 8.0]}})
+    one, two = read_sweep(path).jobs
+    assert run_job(one) is None
+    before = open_result(one.out).content_sha256
+    one.out.write_bytes(one.out.read_bytes()[:2000])
+    assert state_of(one) == "damaged" and collected(read_sweep(path))[0]["state"].tolist() == ["damaged", "missing"]
+    assert run_job(one) is None and open_result(one.out).content_sha256 == before
+    blocked = read_sweep(path, one.out).jobs[0]  # a file where the folder should be
+    with pytest.raises(OSError, match=r"cannot be written.*choose another folder with --out"):
+        run_job(blocked)
+
+
+def test_dask_takes_what_others_have_done_and_leaves_what_they_do(write):
+    from firstspike.runtime.checkpoint import Lock
+
+    one, two = read_sweep(write(SMALL | {"grid": {"rate": [4.0, 8.0]}})).jobs
+    assert run_job(one) is None and engines._lock(one) == (None, None)
+    with Lock(two.out):
+        assert engines._lock(two) == (None, engines.ELSEWHERE)
+    lock, error = engines._lock(two)
+    assert error is None and engines._lock(two) == (None, engines.ELSEWHERE)
+    lock.__exit__()
 
 
 def test_points_that_meet_are_one_run(write):

@@ -77,6 +77,7 @@ PRESETS = {
     "mnist": _preset("mnist"),
     "s4nn2020": _preset("s4nn2020"),
     "mnist1000": _preset("mnist1000"),
+    "sparse": _preset("sparse"),
     "fashion": _preset("fashion", data="fashion_mnist"),
     "digits": _preset("digits", **DIGITS),
     "quick": _preset("mnist", n_train=10_000, n_test=2_000, epochs=15, hold=0.67),

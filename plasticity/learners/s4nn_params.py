@@ -95,7 +95,8 @@ _WIDE = _OWN | {"hidden": (1000,), "init_low": (-4.0, -15.0)}
 PRESETS = {
     "mnist": S4NNParams(**_OWN, init_low=(-4.0, -15.0), init=(6.0, 30.0), rates=(0.4, 0.4)),
     "s4nn2020": S4NNParams(epochs=100, shuffle=False, hold=1.0),
-    "mnist1000": S4NNParams(**_WIDE, init=(6.0, 20.0), rates=(0.6, 0.12), rest=0.25),
+    "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3),
+    "sparse": S4NNParams(**_WIDE, init=(6.0, 20.0), rates=(0.6, 0.12), rest=0.25, epochs=20),
     "fashion": S4NNParams(**_WIDE, init=(5.0, 20.0), rates=(0.4, 0.2), rest=0.2, epochs=20),
     "digits": _DIGITS,
     # two classes of photographs of 160 x 250 pixels

@@ -282,26 +282,13 @@ def expected(params: Digits) -> dict[str, float]:
 
 def summary(result) -> dict:
     """Measured numbers: means over seeds, controls beside them, learning health of each layer."""
-    from .measures.confusion import standard_error
+    from .measures.confusion import scores
     from .measures.health import advice
 
-    p, accuracy = result.parameters, result["accuracy"]
-    out = {
-        "accuracy": float(accuracy.mean()),
-        "standard_error": float(standard_error(accuracy.mean(), len(result["labels"]))),
-        "accuracy_per_seed": accuracy.tolist(),
-        "errors": float(result["n_errors"].mean()),
-        "silent": float(result["confusion"][..., -1].sum() / accuracy.size),
-        "n_train": p["n_train"],
-        "n_test": len(result["labels"]),
-    }
-    if accuracy.size > 1:
-        out |= {"n_seeds": accuracy.size, "std_over_seeds": float(accuracy.std(ddof=1))}
-    for key in ("images_per_second", "train_seconds"):
-        if key in result.provenance:
-            out[key] = float(result.provenance[key])
-    if "control" in result:
-        out["controls"] = dict(zip(result["control"], result["control_accuracy"].mean(axis=1).tolist(), strict=True))
+    p = result.parameters
+    out = scores(result, p["n_train"])
+    out["errors"] = float(result["n_errors"].mean())
+    out["silent"] = float(result["confusion"][..., -1].sum() / len(result["seed"]))
     out["spikes"] = dict(zip(result["stage"], result["spikes"].mean(axis=0).tolist(), strict=True))
     keys = [name for name in result.arrays if name.startswith("health.")]
     layers = {}

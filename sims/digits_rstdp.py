@@ -253,28 +253,15 @@ def expected(params: DigitsRSTDP) -> dict[str, float]:
 
 def summary(result) -> dict:
     """Measured numbers: means over seeds, controls beside them, learning health of each layer."""
-    from .measures.confusion import standard_error
+    from .measures.confusion import scores
     from .measures.health import advice
 
-    p, accuracy = result.parameters, result["accuracy"]
-    training, n_layers = result["training"], len(p["maps"])
-    out = {
-        "accuracy": float(accuracy.mean()),
-        "accuracy_per_seed": accuracy.tolist(),
-        "standard_error": float(standard_error(accuracy.mean(), len(result["labels"]))),
-        "silent": float(result["confusion"][..., -1].sum() / accuracy.size),
-        "n_train": int(result["n_train"]) if "n_train" in result else p["n_train"],
-        "n_test": len(result["labels"]),
-    }
-    if accuracy.size > 1:
-        out |= {"n_seeds": accuracy.size, "std_over_seeds": float(accuracy.std(ddof=1))}
+    p, training = result.parameters, result["training"]
+    n_layers = len(p["maps"])
+    out = scores(result, result["n_train"] if "n_train" in result else p["n_train"])
+    out["silent"] = float(result["confusion"][..., -1].sum() / len(result["seed"]))
     if training.shape[1]:
         out["train_accuracy"] = float(training[:, -1, 0].mean())
-    for key in ("images_per_second", "train_seconds"):
-        if key in result.provenance:
-            out[key] = float(result.provenance[key])
-    if "control" in result:
-        out["controls"] = dict(zip(result["control"], result["control_accuracy"].mean(axis=1).tolist(), strict=True))
     out["spikes"] = dict(zip(result["stage"], result["spikes"].mean(axis=0).tolist(), strict=True))
     at = result["accuracy_at_step"].mean(axis=0)
     out["accuracy_at_step"] = {f"{int(s)}": float(at[s]) for s in range(0, len(at), 2)}

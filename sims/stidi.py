@@ -250,35 +250,24 @@ def summary(result) -> dict:
     """Measured numbers: means over seeds."""
     import numpy as np
 
-    from .measures.confusion import standard_error
+    from .measures.confusion import scores
 
-    accuracy, labels, times = result["accuracy"], result["labels"], result["output_time"]
+    labels, times = result["labels"], result["output_time"]
     first = times.min(axis=2)
     heard = np.isfinite(first)
     mine = result["class_label"] == labels[:, None]
     among = (times == first[..., None]) & heard[..., None]
     right = (among & mine).any(axis=2)
     ties = np.where(heard, right, result["predictions"] == labels)
-    out = {
-        "accuracy": float(accuracy.mean()),
-        "accuracy_ties_correct": float(ties.mean()),
-        "accuracy_strictly_first": float((right & (among.sum(axis=2) == 1)).mean()),
-        "accuracy_per_seed": accuracy.tolist(),
-        "standard_error": float(standard_error(accuracy.mean(), len(labels))),
-        "n_train": result.parameters["n_train"] - result.parameters["validation"],
-        "n_test": len(labels),
-    }
-    if accuracy.size > 1:
-        out |= {"n_seeds": accuracy.size, "std_over_seeds": float(accuracy.std(ddof=1))}
+    out = scores(result, result.parameters["n_train"] - result.parameters["validation"])
+    out["accuracy_ties_correct"] = float(ties.mean())
+    out["accuracy_strictly_first"] = float((right & (among.sum(axis=2) == 1)).mean())
     if result["training"].shape[1]:
         out["train_accuracy"] = float(result["training"][:, -1, 0].mean())
     until = dict(zip((str(s) for s in result["stage"]), result["spikes_until"].mean(axis=0).tolist(), strict=True))
     out["mean_spikes"] = float(sum(n for stage, n in until.items() if not stage.startswith("pool")))
     out["mean_decision_step"] = float(first[heard].mean()) if heard.any() else float("nan")
     out["silent"] = float(1 - heard.mean())
-    for key in ("train_seconds", "images_per_second"):
-        if key in result.provenance:
-            out[key] = float(result.provenance[key])
     out["spikes_until_decision"] = until
     for name, axis in (("accuracy_jitter", "jitter"), ("accuracy_noise", "noise")):
         means = result[name].mean(axis=0).tolist()

@@ -6,7 +6,7 @@ much another test set of this size would differ, not how much another seed would
 
 import numpy as np
 
-__all__ = ["accuracy", "confusion", "standard_error"]
+__all__ = ["accuracy", "confusion", "scores", "standard_error"]
 
 
 def confusion(labels, predictions, n_classes: int) -> np.ndarray:
@@ -39,3 +39,24 @@ def standard_error(p, n):
     """Binomial standard error of a fraction `p` measured on `n` samples."""
     p = np.asarray(p, float)
     return np.sqrt(p * (1 - p) / n)
+
+
+def scores(result, n_train: int) -> dict:
+    """What every summary of a training says of its answers: accuracies, their spread, controls, sizes, speed.
+
+    `result` holds what :func:`~firstspike.sims.training.add_scores` put in.
+    """
+    values, n_test = result["accuracy"], len(result["labels"])
+    out = {
+        "accuracy": float(values.mean()),
+        "accuracy_per_seed": values.tolist(),
+        "standard_error": float(standard_error(values.mean(), n_test)),
+    }
+    if values.size > 1:
+        out |= {"n_seeds": values.size, "std_over_seeds": float(values.std(ddof=1))}
+    out |= {"n_train": int(n_train), "n_test": n_test}
+    if "control" in result:
+        means = result["control_accuracy"].mean(axis=1).tolist()
+        out["controls"] = dict(zip(map(str, result["control"]), means, strict=True))
+    keys = ("train_seconds", "images_per_second")
+    return out | {key: float(result.provenance[key]) for key in keys if key in result.provenance}

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from ...runtime import rng
-from .confusion import standard_error
+from .confusion import scores
 
 __all__ = ["add_networks", "jittered", "look", "noisy", "numbers"]
 
@@ -119,27 +119,16 @@ def add_networks(result, nets, fits, data):
 
 def numbers(result) -> dict:
     """The summary of a result."""
-    p, accuracy, training = result.parameters, result["accuracy"], result["training"]
+    p, training = result.parameters, result["training"]
     measure = [str(m) for m in result["measure"]]
-    out = {
-        "accuracy": float(accuracy.mean()),
+    out = scores(result, p["n_train"] - p["n_validation"])
+    out |= {
         "accuracy_ties_correct": float(result["accuracy_ties_correct"].mean()),
-        "accuracy_per_seed": accuracy.tolist(),
-        "standard_error": float(standard_error(accuracy.mean(), len(result["labels"]))),
         "mean_decision_step": float(result["decision_step"].mean()),
         "mean_spikes": float(result["spikes"].sum(axis=1).mean()),
-        "n_train": p["n_train"] - p["n_validation"],
-        "n_test": len(result["labels"]),
     }
-    if accuracy.size > 1:
-        out |= {"n_seeds": accuracy.size, "std_over_seeds": float(accuracy.std(ddof=1))}
-    for key in ("images_per_second", "train_seconds"):
-        if key in result.provenance:
-            out[key] = float(result.provenance[key])
     out |= dict(zip(("silent", "tied"), result["unclear"].mean(axis=0).tolist(), strict=True))
     out["spikes"] = dict(zip(map(str, result["stage"]), result["spikes"].mean(axis=0).tolist(), strict=True))
-    if "control" in result:
-        out["controls"] = dict(zip(result["control"], result["control_accuracy"].mean(axis=1).tolist(), strict=True))
     if training.shape[1]:
         last = training[:, -1].mean(axis=0)
         out["last_pass"] = {m: float(v) for m, v in zip(measure, last, strict=True) if np.isfinite(v)}

@@ -17,14 +17,14 @@ import numpy as np
 from ...runtime.jit import specialise
 from ...runtime.spikes import check_times, time_dtype
 from ...runtime.threads import in_blocks
-from .checks import at_least, check_kernel, check_theta, check_weights, finite
-from .conv_cpu import Layer, convolve_images, make_spikes
+from .checks import at_least, check_kernel, check_weights, finite
+from .conv_cpu import convolve_images, make_spikes
+from .layer import inside, make_layer, outside
 from .learn_cpu import learn_loop, make_scratch
 from .winners import pooled_size
 
 __all__ = ["Learnt", "convolve", "learn", "output_shape"]
 
-_LANES = 8  # maps are padded to whole vectors
 _BLOCK = 32  # images a thread takes at a time
 
 
@@ -46,33 +46,6 @@ def output_shape(shape, kernel, padding=0, pool=(1, 1, 0)):
     (15, 15)
     """
     return pooled_size(check_kernel(shape, kernel, padding), *pool)
-
-
-def _inside(weights, n_lanes):
-    """(F, C, KH, KW) -> (C, KH, KW F) with kernel columns backwards and maps padded by zeros."""
-    n_maps, n_channels, kh, kw = weights.shape
-    inner = np.zeros((n_channels, kh, kw, n_lanes), np.float32)
-    inner[..., :n_maps] = weights[:, :, :, ::-1].transpose(1, 2, 3, 0)
-    return inner.reshape(n_channels, kh, kw * n_lanes)
-
-
-def _outside(inner, shape):
-    """Inverse of :func:`_inside`; `shape` is (F, C, KH, KW)."""
-    n_maps, n_channels, kh, kw = shape
-    inner = inner.reshape(n_channels, kh, kw, -1)[..., :n_maps]
-    return np.ascontiguousarray(inner.transpose(3, 0, 1, 2)[:, :, :, ::-1])
-
-
-def _layer(times, weights, theta, n_steps, padding, strict, pool=(1, 1, 0), inhibit=False):
-    n_maps, _, kh, kw = weights.shape
-    height, width = check_kernel(times.shape[2:], (kh, kw), padding)
-    if max(times.shape[1:]) >= 1 << 15:
-        raise ValueError(f"maps, rows and columns of times must be < {1 << 15}, got {times.shape[1:]}")
-    theta, last_only = check_theta(theta, strict)
-    pooled_size((height, width), *pool)
-    lanes = -(-n_maps // _LANES) * _LANES
-    size = (int(padding), height, width, kh, kw, n_maps, lanes)
-    return Layer(int(n_steps), theta, last_only, *size, *(int(p) for p in pool), bool(inhibit))
 
 
 def convolve(
@@ -140,12 +113,12 @@ def convolve(
         return convolve_cuda(times, weights, theta, n_steps, **how, device=device)
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
-    layer = _layer(times, weights, theta, n_steps, padding, strict, pool or (1, 1, 0), inhibit)
+    layer = make_layer(times, weights, theta, n_steps, padding, strict, pool or (1, 1, 0), inhibit)
     n, n_maps = len(times), weights.shape[0]
     size = pooled_size((layer.height, layer.width), layer.pool, layer.stride, layer.pool_pad)
     out = np.empty((n, n_maps, *size), time_dtype(n_steps))
     values = np.empty((n if return_values else 0, n_maps, layer.height, layer.width), np.float32)
-    inner = _inside(weights, layer.n_lanes)
+    inner = inside(weights, layer.n_lanes)
 
     def block(a, b):
         convolve_images(times[a:b], inner, layer, make_spikes(times.shape[1:], n_steps), out[a:b], values[a:b])
@@ -180,14 +153,14 @@ def learn(times, weights, rule, *, theta, n_steps, n_winners, radius=0, padding=
     """
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
-    layer = _layer(times, weights, theta, n_steps, padding, strict)
+    layer = make_layer(times, weights, theta, n_steps, padding, strict)
     k, radius = at_least("n_winners", n_winners, 1), at_least("radius", radius, 0)
     if hasattr(rule, "validate"):
         rule.validate()
     p = tuple(float(v) for v in finite("scalars of the rule", rule.scalars(), 1))
     counts = np.array([at_least("n_seen", n_seen, 0), at_least("n_updated", n_updated, 0)], np.int64)
-    inner = _inside(weights, layer.n_lanes)
+    inner = inside(weights, layer.n_lanes)
     winners = np.empty((len(times), k, 4), np.int32)
     loop = specialise(learn_loop, rates=rule.rates, update=rule.update)
     loop(times, inner, layer, radius, p, make_scratch(times.shape[1:], layer), counts, winners)
-    return Learnt(_outside(inner, weights.shape), int(counts[0]), int(counts[1]), winners)
+    return Learnt(outside(inner, weights.shape), int(counts[0]), int(counts[1]), winners)

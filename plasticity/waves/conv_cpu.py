@@ -16,26 +16,7 @@ import numpy as np
 
 from ...runtime.jit import kernel
 
-__all__ = ["Layer", "Spikes", "add", "bucket", "convolve_images", "make_spikes"]
-
-
-class Layer(NamedTuple):
-    """Scalars of one convolutional layer for the kernels."""
-
-    n_steps: int  # T
-    theta: np.float32  # fire if V > theta
-    last_only: bool  # no threshold: whoever has V > 0 fires at the last step
-    pad: int
-    height: int  # of the output, before pooling
-    width: int
-    kernel_h: int
-    kernel_w: int
-    n_maps: int  # F
-    n_lanes: int  # F, rounded up
-    pool: int  # window, stride, padding of the pooling (1, 1, 0 = none)
-    stride: int
-    pool_pad: int
-    inhibit: bool  # one spike a position, over maps
+__all__ = ["Spikes", "add", "bucket", "convolve_images", "make_spikes"]
 
 
 class Spikes(NamedTuple):

@@ -19,7 +19,7 @@ from ...runtime.device import on_device
 from ...runtime.jit import cuda_device, cuda_kernel
 from ...runtime.spikes import check_times, time_dtype
 from .checks import check_weights
-from .conv import _layer
+from .layer import make_layer
 from .winners import pooled_size
 
 __all__ = ["Images", "convolve_cuda", "integrate", "map_last", "upload"]
@@ -171,7 +171,7 @@ def convolve_cuda(
     """What :func:`~firstspike.plasticity.waves.conv.convolve` does with ``device="cuda"``: see there."""
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
-    layer = _layer(times, weights, theta, n_steps, padding, strict, pool or (1, 1, 0), inhibit)
+    layer = make_layer(times, weights, theta, n_steps, padding, strict, pool or (1, 1, 0), inhibit)
     n, n_maps, n_places = len(times), weights.shape[0], layer.height * layer.width
     size = pooled_size((layer.height, layer.width), layer.pool, layer.stride, layer.pool_pad)
     out = np.empty((n, n_maps, *size), time_dtype(n_steps))

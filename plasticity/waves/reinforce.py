@@ -14,8 +14,8 @@ from ...runtime.jit import specialise
 from ...runtime.spikes import check_times
 from ...runtime.threads import in_blocks
 from .checks import at_least, check_weights, finite
-from .conv import _inside, _layer, _outside
 from .decision import find_images, learn_images, score
+from .layer import inside, make_layer, outside
 from .learn_cpu import make_scratch
 from .reinforce_cpu import PUNISH, REWARD, answer_loop, reinforce_loop
 
@@ -82,7 +82,7 @@ def reinforce(
     """
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
-    layer = _layer(times, weights, theta, n_steps, padding, strict)
+    layer = make_layer(times, weights, theta, n_steps, padding, strict)
     labels = _integers("labels", labels, len(times))
     classes = _integers("classes", classes, len(weights))
     if hasattr(rule, "validate"):
@@ -102,11 +102,11 @@ def reinforce(
             weights, work = learn_images(known, n_steps, labels[part], weights, classes, rule, state, winners[part])
             sums += work[0] * len(known.masks) / len(times)
     else:
-        inner = _inside(weights, layer.n_lanes)
+        inner = inside(weights, layer.n_lanes)
         loop = specialise(reinforce_loop, factors=rule.factors, amplitudes=rule.amplitudes, update=rule.update)
         scratch = make_scratch(times.shape[1:], layer)
         loop(times, labels, classes, inner, layer, rule.block, p, scratch, state, winners[:, None])
-        weights = _outside(inner, weights.shape)
+        weights = outside(inner, weights.shape)
     return Reinforced(weights, state, _classes(winners, classes), winners, sums)
 
 
@@ -123,7 +123,7 @@ def answer(times, weights, classes, *, theta, n_steps, padding=0, strict=True):
     """
     times = check_times(times, n_steps)
     weights = check_weights(weights, times.shape[1])
-    layer = _layer(times, weights, theta, n_steps, padding, strict)
+    layer = make_layer(times, weights, theta, n_steps, padding, strict)
     classes = _integers("classes", classes, len(weights))
     winners = np.full((len(times), 1, 4), -1, np.int32)
     if theta is None:
@@ -131,7 +131,7 @@ def answer(times, weights, classes, *, theta, n_steps, padding=0, strict=True):
             part = slice(start, start + _MANY)
             winners[part, 0] = find_images(score(times[part], weights, n_steps, padding), n_steps)
     else:
-        inner = _inside(weights, layer.n_lanes)
+        inner = inside(weights, layer.n_lanes)
 
         def block(a, b):
             answer_loop(times[a:b], inner, layer, make_scratch(times.shape[1:], layer), winners[a:b])

@@ -13,7 +13,8 @@ from ...runtime.jit import specialise
 from ...runtime.spikes import check_times
 from ...runtime.threads import in_blocks
 from .checks import at_least, check_weights, finite
-from .conv import Learnt, _layer, learn
+from .conv import Learnt, learn
+from .layer import make_layer
 from .reinforce import _classes, _integers, first_state, reinforce
 from .reinforce_cpu import UPDATED
 
@@ -191,7 +192,7 @@ class _Replicas:
         if len({type(rule) for rule in self.rules}) > 1:
             raise ValueError("all rules must be of one class")
         layers = [
-            _layer(self.times, w, theta, n_steps, padding, strict)
+            make_layer(self.times, w, theta, n_steps, padding, strict)
             for w, theta in zip(self.weights, self.theta, strict=True)
         ]
         if len({layer.last_only for layer in layers}) > 1:

@@ -12,7 +12,8 @@ import pytest
 
 from firstspike.plasticity.rules.order import OrderSTDP
 from firstspike.plasticity.rules.reward import RewardSTDP
-from firstspike.plasticity.waves.conv import _layer, convolve
+from firstspike.plasticity.waves.conv import convolve
+from firstspike.plasticity.waves.layer import make_layer
 from firstspike.plasticity.waves.replicas import learn_replicas
 from firstspike.runtime.device import NoDevice, check_device
 
@@ -124,7 +125,7 @@ def _kernels():
     from firstspike.plasticity.waves import replicas_cuda as r
 
     times = np.zeros((2, 2, 4, 5), np.uint8)
-    layer = _layer(times, np.ones((3, 2, 3, 2), np.float32), 1.0, 5, 1, True)
+    layer = make_layer(times, np.ones((3, 2, 3, 2), np.float32), 1.0, 5, 1, True)
     images = c.Images(times, np.zeros((2, 4, 10), np.int32), np.zeros((2, 4, 6), np.int32))
     weights = np.ones((2, 3, 2, 3), np.float32)
     steps, values, out = (

@@ -88,12 +88,12 @@ _DIGITS = S4NNParams(
     hidden=(100,), n_steps=16, gap=1, init=(10.0, 40.0), rates=(0.6, 0.6), epochs=60, hold=0.0, last_rate=0.05
 )
 
-# first weights of both signs, and a label that is told no more than its rivals: then most hidden neurons stay selective
+# with first weights of both signs, and a label that is told no more than its rivals, hidden neurons differ from the start
 _OWN = {"label_limit": 3, "gap": 3, "hold": 0.0}
 _WIDE = _OWN | {"hidden": (1000,), "init_low": (-4.0, -15.0)}
 
 PRESETS = {
-    "mnist": S4NNParams(**_OWN, init_low=(-4.0, -15.0), init=(6.0, 30.0), rates=(0.4, 0.4)),
+    "mnist": S4NNParams(rates=(0.4, 0.4), hold=0.3),
     "s4nn2020": S4NNParams(epochs=100, shuffle=False, hold=1.0),
     "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3),
     "sparse": S4NNParams(**_WIDE, init=(6.0, 20.0), rates=(0.6, 0.12), rest=0.25, epochs=20),

@@ -88,7 +88,7 @@ _DIGITS = S4NNParams(
     hidden=(100,), n_steps=16, gap=1, init=(10.0, 40.0), rates=(0.6, 0.6), epochs=60, hold=0.0, last_rate=0.05
 )
 
-# with first weights of both signs, and a label that is told no more than its rivals, hidden neurons differ from the start
+# first weights of both signs, and a label that is told no more than its rivals
 _OWN = {"label_limit": 3, "gap": 3, "hold": 0.0}
 _WIDE = _OWN | {"hidden": (1000,), "init_low": (-4.0, -15.0)}
 

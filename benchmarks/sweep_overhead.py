@@ -3,6 +3,8 @@
     python sweep_overhead.py overhead [N]        # N = 1000 tiny runs of sim coincidence, one process; one line
     python sweep_overhead.py theory [N]          # N points of theory snr, computed by collect
     python sweep_overhead.py scaling [N] [J]     # N = 16 runs of half a second or more on 1 and on J = 2 processes
+    python sweep_overhead.py cluster [N]         # N = 1000 empty runs through a Dask scheduler here, then 1 000 workers
+                                                 # simulated with the costs that were found
 
 overhead: processor and wall time of `sweep run -j 1` and `sweep collect` over N runs, minus that of the same N runs by
 `firstspike.run(..., out=file)`, both with everything compiled and in this process; parts of 50 runs take turns.
@@ -14,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TINY = {"n_periods": 2, "n_recorded": 1, "n_afferents": 50, "probe_duration": 0, "v_periods": 0}
+TINY = {"n_periods": 2, "n_recorded": 1, "n_afferents": 300, "probe_duration": 0, "v_periods": 0}
 TINY |= {"threshold": [0.7], "w_out": [0.5]}
 PART = 50
 
@@ -119,5 +121,81 @@ def scaling(n=16, most=2):
     )
 
 
+def cluster(n=1000, size=100_000):
+    """Print what scheduler and client spend on a run that does nothing and brings a file of `size` bytes."""
+    import subprocess
+
+    import psutil
+
+    from firstspike.sims import sweep_engines as engines
+    from firstspike.sims.sweep import read_sweep
+
+    n = int(n)
+    with tempfile.TemporaryDirectory() as folder:
+        note, quiet = Path(folder) / "scheduler.json", {"stderr": subprocess.DEVNULL, "cwd": folder}
+        words = ["--scheduler-file", str(note), "--no-dashboard"]
+        dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *words]
+        scheduler = subprocess.Popen(dask, **quiet)
+        while not note.exists():
+            time.sleep(0.1)
+        dask = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "16", "--no-nanny", *words]
+        worker = subprocess.Popen(dask, **quiet)
+        try:
+            jobs = read_sweep(sweep_file(folder, "a", n, {"command": "sim coincidence", "parameters": TINY})).jobs
+            jobs[0].out.parent.mkdir()
+            engines._on_cluster = lambda job, digest: (bytes(size), None, "")
+            engines.state_of = lambda job: "missing"
+            address = json.loads(note.read_text())["address"]
+            list(engines.in_dask(jobs[: n // 10], address, lambda done: None))  # everything is loaded
+            before, start = sum(psutil.Process(scheduler.pid).cpu_times()[:2]), clock()
+            assert sum(error is None for _, error in engines.in_dask(jobs, address, lambda done: None)) == n
+            client, took = passed(start)[1] / n, passed(start)[0] / n
+            served = (sum(psutil.Process(scheduler.pid).cpu_times()[:2]) - before) / n
+        finally:
+            for process in (worker, scheduler):
+                process.kill()
+                process.wait()
+    print(
+        f"cluster, {n} empty runs of {size / 1e3:.0f} KB: processor ms a run: scheduler {1e3 * served:.2f}, "
+        f"client {1e3 * client:.2f}; wall {1e3 * took:.2f}"
+    )
+    for seconds in (1, 3, 10, 30, 100):
+        busy = simulated(1000, seconds, served, client)
+        print(f"1000 workers, runs of {seconds} s: {100 * busy:.0f} % busy, {1000 * busy / seconds:.0f} runs/s")
+
+
+def simulated(n_workers, seconds, scheduler, client, n_runs=20_000):
+    """Share of time that workers compute. Runs last +-20 %; each passes scheduler and client, one at a time.
+
+    Two runs a worker are submitted, so that it goes on at once unless the next one has not come yet.
+    """
+    import heapq
+    import random
+
+    draw = random.Random(0)
+    events = [(seconds * draw.uniform(0, 1.2), 0, k) for k in range(n_workers)]  # time, 0 end | 1 next run, worker
+    heapq.heapify(events)
+    spare, idle, told, written, computed, ended, now = [1] * n_workers, set(), 0.0, 0.0, 0.0, 0, 0.0
+    while ended < n_runs:
+        now, arrives, k = heapq.heappop(events)
+        if arrives and k not in idle:
+            spare[k] += 1
+            continue
+        idle.discard(k)
+        if not arrives:
+            ended += 1
+            told = max(told, now) + scheduler
+            written = max(written, told) + client
+            heapq.heappush(events, (written, 1, k))
+            if not spare[k]:
+                idle.add(k)
+                continue
+            spare[k] -= 1
+        long = seconds * draw.uniform(0.8, 1.2)
+        computed += long
+        heapq.heappush(events, (now + long, 0, k))
+    return min(1.0, computed / (now * n_workers))
+
+
 if __name__ == "__main__":
-    {"overhead": overhead, "theory": theory, "scaling": scaling}[sys.argv[1]](*sys.argv[2:])
+    {"overhead": overhead, "theory": theory, "scaling": scaling, "cluster": cluster}[sys.argv[1]](*sys.argv[2:])

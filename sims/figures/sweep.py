@@ -13,12 +13,16 @@ _MOST_LINES, _MOST_PANELS = 8, 36
 
 
 def quantities(result):
-    """Names of what can be drawn: numbers that go along at least one axis of the sweep."""
-    axes = set(_axes(result))
+    """Names of what can be drawn: numbers along an axis of the sweep, and at most one other besides ``seed``."""
+    axes, sizes = set(_axes(result)), result.sizes()
     return [
         name
         for name, a in result.arrays.items()
-        if a.data.dtype != object and a.dims != (name,) and axes & set(a.dims) and not _is_parameter(a)
+        if a.data.dtype != object
+        and a.dims != (name,)
+        and axes & set(a.dims)
+        and sum(sizes[d] > 1 for d in set(a.dims) - axes - {"seed"}) <= 1
+        and not _is_parameter(a)
     ]
 
 

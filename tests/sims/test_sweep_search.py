@@ -40,6 +40,7 @@ def test_every_learner_is_an_estimator_that_can_be_searched(name, example):
     assert isinstance(learner, kind)
 
 
+@pytest.mark.slow
 def test_processes_of_loky_and_a_dask_cluster_find_the_same(example):
     distributed = pytest.importorskip("distributed")
     import joblib

@@ -97,7 +97,9 @@ PRESETS = {
     "s4nn2020": S4NNParams(epochs=100, shuffle=False, hold=1.0),
     "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3),
     "sparse": S4NNParams(**_WIDE, init=(6.0, 20.0), rates=(0.6, 0.12), rest=0.25, epochs=20),
-    "fashion": S4NNParams(**_WIDE, init=(5.0, 20.0), rates=(0.4, 0.2), rest=0.2, epochs=20),
+    "fashion": S4NNParams(
+        **(_WIDE | {"gap": 1, "label_limit": 1}), init=(5.0, 20.0), rates=(0.2, 0.1), rest=0.2, epochs=5
+    ),
     "digits": _DIGITS,
     # two classes of photographs of 160 x 250 pixels
     "caltech": S4NNParams(hidden=(4,), init=(0.008, 60.0), rates=(0.0005, 1.0), gap=60, epochs=25, hold=0.3, dead=0.0),

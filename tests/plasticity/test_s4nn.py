@@ -103,6 +103,10 @@ def test_nonsense_is_refused(digits):
     X, y = digits[0]
     with pytest.raises(ValueError, match="thetas must have 2 values"):
         net(thetas=(1.0,)).fit(X, y)
+    with pytest.raises(ValueError, match="init_low must have 1 or 2 values"):
+        net(init_low=(0.0, 0.0, 0.0)).fit(X, y)
+    with pytest.raises(ValueError, match="init must be > init_low"):
+        net(init_low=(20.0,)).fit(X, y)
     with pytest.raises(ValueError, match="at least two classes"):
         net().fit(X[:4], np.zeros(4))
     with pytest.raises(ValueError, match="shift needs images"):

@@ -2,7 +2,7 @@
 
     python sweep_overhead.py overhead [N]        # N = 1000 tiny runs of sim coincidence, one process; one line
     python sweep_overhead.py theory [N]          # N points of theory snr, computed by collect
-    python sweep_overhead.py scaling [N] [J]     # N = 16 runs of half a second or more on 1 and on J = 2 processes
+    python sweep_overhead.py scaling [N] [J]     # N = 12 runs of a few seconds on 1 and on J = 2 processes
     python sweep_overhead.py cluster [N]         # N = 1000 empty runs through a Dask scheduler here, then 1 000 workers
                                                  # simulated with the costs that were found
 
@@ -101,13 +101,13 @@ def theory(n=1000):
     print(f"theory snr, {n} points, processor ms a point: alone {1e3 * alone / n:.2f}, swept {1e3 * swept / n:.2f}")
 
 
-def scaling(n=16, most=2):
+def scaling(n=12, most=2):
     """Print wall seconds of the same sweep on 1 and on `most` processes, start of the processes included."""
     from firstspike.sims.sweep import read_sweep
     from firstspike.sims.sweep_engines import in_processes
 
     n, most, seconds = int(n), int(most), {}
-    table = {"command": "sim coincidence", "parameters": {"n_periods": 600, "probe_duration": 0, "v_periods": 0}}
+    table = {"command": "sim coincidence", "parameters": {"n_periods": 3000, "probe_duration": 0, "v_periods": 0}}
     with tempfile.TemporaryDirectory() as folder:
         path = sweep_file(folder, "a", n, table)
         for j in (1, most):
@@ -143,12 +143,12 @@ def cluster(n=1000, size=100_000):
         try:
             jobs = read_sweep(sweep_file(folder, "a", n, {"command": "sim coincidence", "parameters": TINY})).jobs
             jobs[0].out.parent.mkdir()
-            engines._on_cluster = lambda job, digest: (bytes(size), None, "")
+            engines._on_cluster = lambda *args: (bytes(size), None, "")
             engines.state_of = lambda job: "missing"
             address = json.loads(note.read_text())["address"]
-            list(engines.in_dask(jobs[: n // 10], address, lambda done: None))  # everything is loaded
+            list(engines.in_dask(jobs[: n // 10], address, lambda *_: None))  # everything is loaded
             before, start = sum(psutil.Process(scheduler.pid).cpu_times()[:2]), clock()
-            assert sum(error is None for _, error in engines.in_dask(jobs, address, lambda done: None)) == n
+            assert sum(error is None for _, error in engines.in_dask(jobs, address, lambda *_: None)) == n
             client, took = passed(start)[1] / n, passed(start)[0] / n
             served = (sum(psutil.Process(scheduler.pid).cpu_times()[:2]) - before) / n
         finally:

@@ -117,8 +117,8 @@ def run(sweep, folder, n_processes, address, index, n_shares, force, progress, a
     show = reporter(mode, f"sweep {found.title}") if todo else (lambda done, note="": None)
     ended, failed, elsewhere = 0, [], 0
 
-    def report(partial):
-        note = f"{ended} of {len(todo)} runs" + (f", {len(failed)} failed" if failed else "")
+    def report(partial, note=""):
+        note = note or f"{ended} of {len(todo)} runs" + (f", {len(failed)} failed" if failed else "")
         show(min(1.0, (ended + partial) / len(todo)), note)
 
     if address:

@@ -9,6 +9,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -124,7 +125,7 @@ def _submit(pool, waiting, running, force):
 
 
 # ---- Dask -------------------------------------------------------------------------------------------------------
-_TOPIC, _TELL = "firstspike-sweep", 2.0  # s between two messages of a run
+_TOPIC, _TELL = "firstspike-sweep", 2.0  # s between two messages of a run; more with many workers: 100 a second in all
 _MOST = 4000  # runs under way: a lock is an open file
 
 
@@ -132,8 +133,11 @@ class OtherSources(RuntimeError):
     """A worker has another firstspike than the one that asks."""
 
 
-def _on_cluster(job, digest):
-    """Run a job anywhere; (content of its result file or None, error, record of the failure)."""
+def _on_cluster(job, digest, every=_TELL):
+    """Run a job anywhere; (content of its result file or None, error, record of the failure).
+
+    How far it is, it tells every so many seconds. Raises OtherSources if `digest` is not that of the sources here.
+    """
     from distributed import get_worker
 
     if source_digest() != digest:
@@ -141,7 +145,7 @@ def _on_cluster(job, digest):
     last = [time.monotonic()]
 
     def tell(done, note=""):
-        if time.monotonic() - last[0] > _TELL:
+        if time.monotonic() - last[0] > every:
             last[0] = time.monotonic()
             get_worker().log_event(_TOPIC, {"run": job.out.stem, "done": float(done)})
 
@@ -175,23 +179,26 @@ def in_dask(jobs, address, report):
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
-    waiting, running, done_of = iter(jobs), {}, {}  # running: future -> (job, its lock); done_of: run -> fraction
+    waiting, running, done_of = deque(jobs), {}, {}  # running: future -> (job, its lock); done_of: run -> fraction
     try:
         with client, client.as_current():
             client.subscribe_topic(_TOPIC, lambda event: done_of.update({event[1]["run"]: event[1]["done"]}))
             ended, most, looked = as_completed(), 0, 0.0
             while True:
                 if time.monotonic() - looked > _TELL:  # workers come and go
-                    most, looked = min(_MOST, 2 * max(1, sum(client.nthreads().values()))), time.monotonic()
-                while len(running) < most and (job := next(waiting, None)):
+                    most, looked = min(_MOST, 2 * sum(client.nthreads().values())), time.monotonic()
+                    if not most:
+                        report(0.0, "waiting for workers")
+                while waiting and len(running) < most:
+                    job = waiting.popleft()
                     lock, error = _lock(job)
                     if lock:
-                        future = client.submit(_on_cluster, job, source_digest(), pure=False)
+                        future = client.submit(_on_cluster, job, source_digest(), max(_TELL, most / 200), pure=False)
                         running[future] = job, lock
                         ended.add(future)
                     else:
                         yield job, error
-                if not running:
+                if not running and not waiting:
                     return
                 batch = ended.next_batch(block=False)
                 for future in batch:

@@ -331,7 +331,7 @@ def test_dask_cluster_that_loses_a_worker(write, tmp_path):
         path = write(SMALL | {"grid": {"rate": [4.0, 5.0, 6.0, 7.0, 8.0, 9.0]}})
         there = read_sweep(path, tmp_path / "there")
         ended = []
-        for job, error in engines.in_dask(there.jobs, address, lambda done: None):
+        for job, error in engines.in_dask(there.jobs, address, lambda *_: None):
             if not ended:
                 workers[0].kill()
             ended.append((job.index, error))

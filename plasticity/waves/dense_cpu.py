@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...runtime.bits import above, lowest
 from ...runtime.jit import kernel
 
 __all__ = ["Net", "Work", "count_many", "decide_many", "make_net", "make_work", "sort_many", "walk"]
 
 _GONE = -16384  # potential of a neuron that has fired, binary weights: with < 16384 inputs it never comes back
-_CHUNK = 32  # neurons that are looked at one by one when the largest of them has crossed
 
 
 class Net(NamedTuple):
@@ -95,20 +95,24 @@ def _arrive(v, weights, ids, limit):
 @kernel
 def _collect(v, limit, gone, t, time, order, n, left):
     """The `left` neurons that have crossed fire at `t` and take no more part; returns how many have fired so far."""
-    for start in range(0, v.size, _CHUNK):
-        part, m = v[start : start + _CHUNK], np.int32(0)
-        for j in range(part.size):
-            m = np.int32(m + (part[j] > limit))
-        if m:
-            for j in range(part.size):
-                if part[j] > limit:
-                    part[j] = gone
-                    time[start + j] = t
-                    order[n] = start + j
-                    n += 1
-            left -= m
-            if left == 0:
-                break
+    last, whole = n + left, v.size & ~7
+    for start in range(0, whole, 8):
+        bits = above(v, start, limit)
+        while bits:
+            j = start + lowest(bits)
+            bits &= bits - 1
+            v[j] = gone
+            time[j] = t
+            order[n] = j
+            n += 1
+        if n == last:
+            return n
+    for j in range(whole, v.size):
+        if v[j] > limit:
+            v[j] = gone
+            time[j] = t
+            order[n] = j
+            n += 1
     return n
 
 
@@ -170,8 +174,8 @@ def walk(index, step, net, work, n_steps, stop, read, early):
                 heard[up - 1] = fired[up - 1]
             if ids.size == 0 or fired[up] == n:
                 continue
-            above = _arrive(v, weights, ids, net.limits[up])
-            if t < stop and above:
+            crossed = _arrive(v, weights, ids, net.limits[up])
+            if t < stop and crossed:
                 if up == out and decision == n_steps:
                     decision = t + 1
                     work.held[:] = v
@@ -179,7 +183,7 @@ def walk(index, step, net, work, n_steps, stop, read, early):
                     if early:
                         break
                 time, order = work.time[at[up] : at[up + 1]], work.order[at[up] : at[up + 1]]
-                fired[up] = _collect(v, net.limits[up], gone, t + 1, time, order, fired[up], above)
+                fired[up] = _collect(v, net.limits[up], gone, t + 1, time, order, fired[up], crossed)
         if early and decision < n_steps:
             break
         t += 1

@@ -26,6 +26,7 @@ __all__ = ["PRESETS", "PoissonSTDP", "expected", "figure", "memory", "simulate",
 TITLE = "Pair STDP under Poisson input: competition of weights and the balance of the output rate"
 REFERENCES = "doi:10.1038/78829; doi:10.1103/PhysRevLett.86.364"
 FIGURES = ("s1", "s2")
+DEVICES = ("cpu", "cuda")  # cuda: rules whose output spikes add up; equal to the cpu's within rounding
 #: dimension of the results, its parameters (slowest first), and what is left of it: neurons
 POINTS = ("point", ("rate", "tau_plus", "tau_minus", "threshold", "a_plus", "ratio"), "neuron")
 MOST = 8  # groups of points of which a summary speaks one by one

@@ -202,7 +202,7 @@ def specialised(loop, rule):
     )
 
 
-def _values(thing):
+def values_of(thing):
     """The fields of a dataclass by value: its hash changes when one of them does."""
     values = [] if thing is None else [getattr(thing, name) for name in thing.__dataclass_fields__]
     return type(thing), *(v if isinstance(v, (int, float)) else np.asarray(v, np.float64).tobytes() for v in values)
@@ -213,7 +213,7 @@ _PREPARED: dict = {}
 
 def prepared(rule, lif, n_neurons):
     """Checked and kept: compiled loop, thresholds, the rule's parameters (one row a neuron), rates, scalars."""
-    key = (_values(rule), _values(lif), n_neurons)
+    key = (values_of(rule), values_of(lif), n_neurons)
     if key not in _PREPARED:
         if len(_PREPARED) > 64:
             _PREPARED.clear()

@@ -17,7 +17,7 @@ Reference: S. Song, K. D. Miller & L. F. Abbott (2000), Nat. Neurosci. 3:919 (th
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from functools import lru_cache
 from math import isclose
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy as np
 from ...runtime.jit import specialise
 from ...runtime.rng import uniforms
 from . import lanes_loops as loops
-from .engine import prepared
+from .engine import prepared, values_of
 from .lif import LIF
 
 __all__ = ["adds_up", "advance_lanes", "init_lanes", "lane_weights"]
@@ -51,11 +51,11 @@ def adds_up(rule) -> bool:
     """
     if getattr(rule, "on_post", None) is None:
         return True
-    names = [field.name for field in fields(rule)]
-    columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(getattr(rule, n), np.float64)) for n in names))
-    points = np.unique(np.stack(columns, axis=1), axis=0)
-    key = type(rule), points.tobytes()
+    key = values_of(rule)
     if key not in _ADDS_UP:
+        names = list(rule.__dataclass_fields__)
+        columns = np.broadcast_arrays(*(np.atleast_1d(np.asarray(getattr(rule, n), np.float64)) for n in names))
+        points = np.unique(np.stack(columns, axis=1), axis=0)
         _ADDS_UP[key] = all(_adds_up(type(rule), dict(zip(names, p.tolist(), strict=True))) for p in points)
     return _ADDS_UP[key]
 
@@ -214,21 +214,30 @@ def _checked(start, times, units, rates, step, n_afferents):
         raise ValueError(f"times and units must be of one shape (K,), got {times.shape} and {units.shape}")
     if not 0 <= step < np.inf:
         raise ValueError(f"step must be >= 0 s, got {step}")
-    spikes = loops.Spikes(times, units.view(np.uint32), rates, np.empty((0, 4)), step, start)
+    units = units.view(np.uint32)
+    spikes = loops.Spikes(times, units, rates, np.empty((0, 4)), np.empty(0, np.int32), start)
     if times.size == 0:
         return spikes, 0
-    right, largest, n_volleys = loops.inspect(start, spikes)
+    if step > 0:
+        gaps = np.empty(times.size, np.int32)
+        on_grid, largest = loops.count_steps(start, times, step, gaps), loops.greatest(units)
+        longest, n_volleys = loops.greatest(gaps.view(np.uint32)), 1 + np.count_nonzero(gaps[1:])
+        right = times[0] > start and times[-1] < np.inf and longest < 2**31  # what is negative counts as more
+    else:
+        on_grid = True
+        right, largest, n_volleys = loops.inspect(start, times, units)
     if not right:
         raise ValueError(f"times must be finite, sorted, and after {start:g} s, the last volley's time")
     if largest >= n_afferents:
         raise ValueError(f"units must lie in 0..{n_afferents - 1}")
+    if not on_grid:
+        raise ValueError(f"times must be whole multiples of step = {step:g} s")
     if step > 0:
-        off, longest = loops.on_grid(start, times, step)
-        if off:
-            raise ValueError(f"times must be whole multiples of step = {step:g} s")
-        table = np.empty((min(longest + 1, _TABLE), 4))
-        loops.fill_table(step, rates, table)
-        spikes = spikes._replace(table=table)
+        n = min(longest + 1, _TABLE)
+        more = np.count_nonzero(gaps >= n) if longest >= n else 0
+        table = np.empty((n + more, 4))
+        loops.fill_table(step, rates, gaps, n, table)
+        spikes = spikes._replace(table=table, gaps=gaps)
     return spikes, n_volleys
 
 
@@ -241,11 +250,14 @@ def _named(names):
     return eval(f"lambda columns, m: P({arguments})", {"__name__": __name__, "P": namedtuple("P", names)})
 
 
-def _specialised(loop, rule, **more):
-    pre, post = getattr(rule, "on_pre", None), getattr(rule, "on_post", None)
-    names = ["none"] if rule is None else [field.name for field in fields(rule)]
-    if loop is not loops.walk_rows:
-        more["point"] = _named(names)
+def _specialised(loop, rule):
+    names = ("none",) if rule is None else tuple(rule.__dataclass_fields__)
+    return _compiled(loop, getattr(rule, "on_pre", None), getattr(rule, "on_post", None), names)
+
+
+@lru_cache(maxsize=64)
+def _compiled(loop, pre, post, names):
+    more = {} if loop is loops.walk_rows else {"point": _named(names)}
     yes, no = loops.yes, loops.no
     return specialise(
         loop,

@@ -36,11 +36,11 @@ LIST = 512  # rows of the list of P
 _LARGE = 1e3  # of G in lanes: so little is lost in P - P_j
 _LONG = 1e4  # of G: after so long an interval nothing is put off any more
 _OLD, _OLDEST = 6, 9  # turns: what is put off grows by up to _LONG in each, and float32 holds 1e38
-_END = 1e35  # of G: no trace is left
 _FORGET = 1e-32  # a scaled trace below this is 0
 _OFF_GRID = 1e-3  # steps that a time may be off by
 _LONGEST = 2.0**31 - 1  # steps without a spike
-_HUGE = 1e15  # of G in rows
+_MOST = 1e30  # factor of G over one interval: no trace is left after it
+_HUGE = 1e100  # of G in rows
 _NOTHING = 1e-30  # a scaled trace below this is 0 there
 ONE, TWO, FOUR = np.uint64(1), np.uint64(2), np.uint64(4)  # unsigned: no test for an index from the end
 
@@ -53,8 +53,8 @@ class Spikes(NamedTuple):
     times: np.ndarray  # (K,) s
     units: np.ndarray  # (K,) uint32
     rates: np.ndarray  # (4,) 1/s, of decay, growth, fade and 0
-    table: np.ndarray  # (T, 4) factors of these over 0, 1, ... steps; T = 0: spikes are not on a grid
-    step: float  # s, of the grid
+    table: np.ndarray  # (T, 4) factors of these over 0, 1, ... steps, then over intervals too long for that
+    gaps: np.ndarray  # (K,) int32: row of the interval before each spike; 0 within a volley. K = 0: not on a grid
     start: float  # s, last volley of the chunk before
 
 
@@ -98,104 +98,103 @@ class Rows(NamedTuple):
 
 
 @kernel
-def inspect(start, spikes):
+def inspect(start, times, units):
     """(times are sorted, finite and after `start`; largest afferent; number of volleys)."""
-    times, units, largest, n = spikes.times, spikes.units, np.uint32(0), 1
+    n = 1
     wrong = not (times[0] > start and times[times.size - 1] < np.inf)
     before, after = times[: times.size - 1], times[1:]
     for j in range(after.size):
         wrong |= not after[j] >= before[j]
         n += 1 if after[j] > before[j] else 0
-    for j in range(units.size):
-        largest = max(largest, units[j])
-    return not wrong, largest, n
+    return not wrong, greatest(units), n
 
 
 @kernel
-def on_grid(start, times, step):
-    """Whether all times are whole multiples of `step`, and the largest number of steps between two of them."""
-    each, off, largest = 1.0 / step, np.int32(0), np.int32(0)
-    x = times[0] * each
-    off |= np.int32(abs(x - np.floor(x + 0.5)) > _OFF_GRID)
-    largest = np.int32(min(np.floor(x + 0.5) - np.floor(start * each + 0.5), _LONGEST))
-    before, after = times[: times.size - 1], times[1:]
-    for j in range(after.size):
-        x = after[j] * each
-        k = np.floor(x + 0.5)
-        off |= np.int32(abs(x - k) > _OFF_GRID)
-        largest = max(largest, np.int32(min(k - np.floor(before[j] * each + 0.5), _LONGEST)))
-    return off != 0, largest
+def greatest(values):
+    """Largest of some integers."""
+    most = values[0]
+    for j in range(values.size):
+        most = max(most, values[j])
+    return most
 
 
 @kernel
 def count_steps(start, times, step, gaps):
-    """Write the steps from each time to the one before; return the largest."""
-    each, largest = 1.0 / step, np.int32(0)
-    gaps[0] = np.int32(min(np.floor(times[0] * each + 0.5) - np.floor(start * each + 0.5), _LONGEST))
-    before, after, to = times[: times.size - 1], times[1:], gaps[1 : times.size]
-    for j in range(after.size):
-        k = np.floor(after[j] * each + 0.5)
-        to[j] = np.int32(min(k - np.floor(before[j] * each + 0.5), _LONGEST))
+    """Write the steps from each time to the one before, and return whether all times are whole multiples of `step`."""
+    each, off = 1.0 / step, np.int32(0)
+    before = np.floor(start * each + 0.5)
     for j in range(times.size):
-        largest = max(largest, gaps[j])
-    return largest
+        x = times[j] * each
+        k = np.floor(x + 0.5)
+        off |= np.int32(not abs(x - k) <= _OFF_GRID)
+        gaps[j] = np.int32(min(k - before, _LONGEST))
+        before = k
+    return off == 0
 
 
 @kernel
-def fill_table(step, rates, table):
-    """Row k of `table`: the factors over k steps."""
-    for k in range(table.shape[0]):
-        for i in range(4):
-            table[k, i] = exp(k * step * rates[i])
+def fill_table(step, rates, gaps, n, table):
+    """Row k < n of `table`: the factors over k steps; each longer gap becomes the number of a row of its own."""
+    for k in range(n):
+        write_factors(k * step, rates, table[k])
+    if table.shape[0] > n:
+        for j in range(gaps.size):
+            if gaps[j] >= n:
+                write_factors(gaps[j] * step, rates, table[n])
+                gaps[j] = n
+                n += 1
 
 
 @kernel
-def find_factors(start, times, spikes, work):
-    """Factors of the intervals before `times`: a table (flat, 4 a row) and the row of each.
+def write_factors(interval, rates, row):
+    """Factors over an interval."""
+    for i in range(4):
+        row[i] = min(exp(interval * rates[i]), _MOST)
 
-    work: (4, SEGMENT), (SEGMENT, 4), 0..SEGMENT - 1 and (SEGMENT,), to be used again.
-    """
-    own, rows, each, gaps = work
-    n, table = times.size, spikes.table
-    if table.shape[0] > 0:
-        largest = count_steps(start, times, spikes.step, gaps)
-        if largest < table.shape[0]:
-            return table.reshape(-1), gaps[:n]
-        for e in range(n):
-            for i in range(4):
-                rows[e, i] = exp(gaps[e] * spikes.step * spikes.rates[i])
-    else:
-        fill_factors(start, times, spikes.rates, own)
-        for e in range(n):
-            for i in range(3):
-                rows[e, i] = own[i, e]
-    return rows.reshape(-1), each[:n]
+
+@kernel
+def find_factors(spikes, a, b, work):
+    """Factors of the intervals before spikes [a, b), at most SEGMENT: a table (flat, 4 a row) and the row of each."""
+    if spikes.gaps.size > 0:
+        return spikes.table.reshape(-1), spikes.gaps[a:b]
+    own, rows, each = work
+    fill_factors(spikes.start if a == 0 else spikes.times[a - 1], spikes.times[a:b], spikes.rates, own)
+    for e in range(b - a):
+        for i in range(3):
+            rows[e, i] = min(own[i, e], _MOST)
+    return rows.reshape(-1), each[: b - a]
 
 
 @kernel
 def workspace():
     """Memory for `find_factors`."""
-    each = np.arange(SEGMENT).astype(np.int32)
-    return np.empty((4, SEGMENT)), np.empty((SEGMENT, 4)), each, np.empty(SEGMENT, np.int32)
+    return np.empty((4, SEGMENT)), np.empty((SEGMENT, 4)), np.arange(SEGMENT).astype(np.int32)
+
+
+@kernel
+def ends(spikes, j):
+    """Whether spike `j` is the last of its volley."""
+    if j + 1 == spikes.times.size:
+        return True
+    return spikes.gaps[j + 1] != 0 if spikes.gaps.size > 0 else spikes.times[j + 1] > spikes.times[j]
 
 
 @kernel
 def fill_volleys(spikes, volleys):
     """Fill `volleys`, whose arrays have the right sizes."""
-    n, times = 0, spikes.times
-    for j in range(times.size):
-        if j == 0 or times[j] > times[j - 1]:
-            volleys.times[n], volleys.starts[n] = times[j], j
-            n += 1
-    volleys.starts[n] = times.size
-    work = workspace()
-    for a in range(0, n, SEGMENT):
-        some = volleys.times[a : min(a + SEGMENT, n)]
-        table, rows = find_factors(spikes.start if a == 0 else volleys.times[a - 1], some, spikes, work)
-        for k in range(some.size):
-            at = 4 * rows[k]
-            volleys.decay[a + k], volleys.growth[a + k] = table[at], table[at + 1]
-            volleys.fade[a + k] = table[at + 2]
+    n, work = 0, workspace()
+    volleys.starts[0] = 0
+    for a in range(0, spikes.times.size, SEGMENT):
+        b = min(a + SEGMENT, spikes.times.size)
+        table, rows = find_factors(spikes, a, b, work)
+        for j in range(a, b):
+            if j == volleys.starts[n]:  # the interval before its first spike
+                at = 4 * rows[j - a]
+                volleys.decay[n], volleys.growth[n] = table[at], table[at + 1]
+                volleys.fade[n] = table[at + 2]
+            if ends(spikes, j):
+                volleys.times[n], n = spikes.times[j], n + 1
+                volleys.starts[n] = j + 1
 
 
 @kernel
@@ -250,7 +249,7 @@ def walk_lanes(b, state, volleys, theta, columns, out):
             # leave the first rows: those that are too old, and half of a full list
             drop = left.size // 2 if last == left.size - 1 else 0
             if g > _LONG:
-                drop, g = last, min(g, _END)
+                drop = last
             elif last > 0 and left[0] <= turn - _OLDEST:
                 while drop < last and left[drop] <= turn - _OLD:
                     drop += 1
@@ -326,30 +325,29 @@ def walk_rows(first, last, state, spikes, theta, params, out):
 
     out: int64 (K (last - first),), spike that ended the volley * M + neuron. Plain Python: compiled by ``specialise``.
     """
-    times, n_out, work, tied = spikes.times, 0, workspace(), np.zeros(SEGMENT, np.bool_)
-    for a in range(0, times.size, SEGMENT):
-        some = times[a : min(a + SEGMENT, times.size)]
-        names, n = spikes.units[a : a + some.size], some.size
-        table, rows = find_factors(spikes.start if a == 0 else times[a - 1], some, spikes, work)
-        before, after = some[: n - 1], some[1:]
-        for e in range(after.size):
-            tied[e] = after[e] == before[e]
-        tied[n - 1] = a + n < times.size and times[a + n] == some[n - 1]
+    n_out, work = 0, workspace()
+    for a in range(0, spikes.times.size, SEGMENT):
+        b = min(a + SEGMENT, spikes.times.size)
+        units, n = spikes.units[a:b], np.uint64(b - a)
+        table, rows = find_factors(spikes, a, b, work)
         for m in range(first, last):
             w, x, v, y, g = state.own[m], state.trace[m], state.v[m], state.post[m], state.growth[m]
-            bar, p = theta[m], params[m]
-            for e in range(np.uint64(n)):
-                i, k = names[e], np.uint64(rows[e]) * FOUR
-                v = fma(v, table[k], w[i])
-                if has_pre():
-                    y *= table[k + TWO]
-                    w[i] = on_pre(w[i], y, p)
-                if has_post():
-                    g *= table[k + ONE]
-                    if g > _HUGE:
-                        g = restart(x, g)
-                    x[i] += g
-                if v >= bar and not tied[e]:
+            bar, p, e = theta[m], params[m], np.uint64(0)
+            while e < n:
+                while e < n:  # nothing in here but what each spike needs: registers are few
+                    i, k = units[e], np.uint64(rows[e]) * FOUR
+                    weight = w[i]
+                    v = fma(v, table[k], weight)
+                    if has_pre():
+                        y *= table[k + TWO]
+                        w[i] = on_pre(weight, y, p)
+                    if has_post():
+                        g *= table[k + ONE]
+                        x[i] += g
+                    if (v >= bar) | (g > _HUGE):
+                        break
+                    e += ONE
+                if e < n and v >= bar and ends(spikes, a + np.int64(e)):
                     if has_post():
                         scale = 1.0 / g
                         for q in range(w.size):
@@ -358,5 +356,8 @@ def walk_rows(first, last, state, spikes, theta, params, out):
                     y += 1.0
                     out[n_out] = (a + np.int64(e)) * theta.size + m
                     n_out += 1
+                if g > _HUGE:
+                    g = restart(x, g)
+                e += ONE
             state.v[m], state.post[m], state.growth[m] = v, y, g
     return n_out

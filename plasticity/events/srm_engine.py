@@ -19,7 +19,7 @@ import numpy as np
 from ...runtime.jit import specialise
 from ..rules.trace import check_rule, pairing_of, reach_of
 from . import loops, srm_loops, srm_one
-from .engine import _shared_out, _values, checked_input, per_neuron
+from .engine import _shared_out, checked_input, per_neuron, values_of
 from .srm import SRM
 
 __all__ = ["advance_srm", "init_srm", "record_srm"]
@@ -157,7 +157,7 @@ _PREPARED: dict = {}
 
 def _prepared(rule, srm, n_runs, n_neurons):
     """Checked and kept: compiled loop, scalars, thresholds (in K), inhibition of each run, the rule's parameters."""
-    key = (_values(rule), _values(srm), n_runs, n_neurons)
+    key = (values_of(rule), values_of(srm), n_runs, n_neurons)
     if key not in _PREPARED:
         if len(_PREPARED) > 64:
             _PREPARED.clear()

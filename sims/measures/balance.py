@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ...datasets.poisson import fill_poisson
-from ...plasticity.events.lanes import advance_lanes, init_lanes, lane_weights
+from ...plasticity.events import lanes
 from ...plasticity.events.lif import LIF
 from ...plasticity.rules.own import find_rule, make_rule
 from ...plasticity.rules.trace import ACTIONS, RULES
@@ -22,8 +22,8 @@ _LAST = 20.0  # s, of which the output spikes are stored
 class _Task:
     """The points of one seed that share an engine call."""
 
-    def __init__(self, seed, s, index, p, grid):
-        self.seed, self.s, self.index = seed, s, index
+    def __init__(self, seed, s, index, p, grid, device="cpu"):
+        self.seed, self.s, self.index, self.device = seed, s, index, device
         some = {k: v[index] for k, v in grid.items()}
         self.rate = float(some["rate"][0])
         values = {"a_plus": some["a_plus"], "a_minus": some["a_plus"] * some["ratio"]}
@@ -36,14 +36,38 @@ class _Task:
         else:  # the same first weights for the same neuron of all points
             own = {m: uniforms(seed, f"weights {m}", n) for m in np.unique(some["neuron"])}
             weights = np.stack([own[m] for m in some["neuron"]])
-        self.state = init_lanes(weights.astype(np.float32 if p.precision == "single" else np.float64), self.rule)
+        weights = weights.astype(np.float32 if p.precision == "single" else np.float64)
+        if device == "cpu":
+            self.state = lanes.init_lanes(weights, self.rule)
+        elif lanes.adds_up(self.rule):
+            from ...plasticity.events.lanes_cuda import init_lanes_cuda
+
+            self.state = init_lanes_cuda(weights, self.rule)
+        else:
+            raise ValueError(f"rule {p.rule} runs on the cpu only (output spikes do not add up), got device {device!r}")
+
+    def advance(self, times, units, step, threads):
+        """Output spikes of a stretch."""
+        if self.device == "cpu":
+            return lanes.advance_lanes(self.state, times, units, self.lif, self.rule, step=step, threads=threads)
+        from ...plasticity.events.lanes_cuda import advance_lanes_cuda
+
+        return advance_lanes_cuda(self.state, times, units, self.lif, self.rule, step=step, device=self.device)
+
+    def weights(self):
+        """Weights of the points, up to date."""
+        if self.device == "cpu":
+            return lanes.lane_weights(self.state, self.rule)
+        from ...plasticity.events.lanes_cuda import lane_weights_cuda
+
+        return lane_weights_cuda(self.state, self.rule)
 
 
 def learn(p, run, grid):
     """Simulate all points of `grid` for all seeds; return the Result."""
     keys = list(zip(*(grid[k].tolist() for k in _INPUT), strict=True))
     parts = [np.flatnonzero([k == key for k in keys]) for key in dict.fromkeys(keys)]
-    tasks = [_Task(seed, s, index, p, grid) for s, seed in enumerate(run.seeds) for index in parts]
+    tasks = [_Task(seed, s, index, p, grid, run.device) for s, seed in enumerate(run.seeds) for index in parts]
     n_steps = round(p.duration / p.history_every)
     kept = _Kept((len(run.seeds), len(keys)), n_steps, p)
     first = 0
@@ -53,7 +77,8 @@ def learn(p, run, grid):
         for t, task in enumerate(tasks):
             task.state = {k: run.restored[f"task{t}.{k}"].copy() for k in task.state}
     spread = len(tasks) >= run.threads
-    with ThreadPoolExecutor(run.threads if spread else 1) as pool:
+    parallel = run.threads if spread and run.device == "cpu" else 1  # one launch at a time
+    with ThreadPoolExecutor(parallel) as pool:
         for k in range(first, n_steps):
             inputs = _inputs(tasks, p, k, pool)
             work = [(task, inputs[task.seed, task.rate], p, 1 if spread else run.threads, kept, k) for task in tasks]
@@ -89,8 +114,8 @@ def _inputs(tasks, p, k, pool):
 
 
 def _step(task, spikes, p, threads, kept, k):
-    neuron, time = advance_lanes(task.state, *spikes, task.lif, task.rule, step=p.clock_step, threads=threads)
-    kept.add(k, task.s, task.index, neuron, time, lane_weights(task.state, task.rule))
+    neuron, time = task.advance(*spikes, p.clock_step, threads)
+    kept.add(k, task.s, task.index, neuron, time, task.weights())
 
 
 class _Kept:
@@ -190,7 +215,7 @@ def _result(p, run, grid, tasks, kept):
     r.add("diffusion", spread, (*dims, "weight_bin"), "s-1", "variance of the change of a weight, last part")
     weights = np.zeros((*kept.shape, p.n_afferents), np.float32)
     for task in tasks:
-        weights[task.s, task.index] = lane_weights(task.state, task.rule)
+        weights[task.s, task.index] = task.weights()
     r.add("weights", weights, (*dims, "afferent"), "1", "weights at the end")
     for i, (name, unit) in enumerate((("spike_seed", "1"), ("spike_point", "1"), ("spike_time", "s"))):
         column = kept.spikes[:, i]

@@ -1,5 +1,9 @@
 """The experiment on pair STDP under random input: same bits for any way to run it, and the balance it is about."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -65,6 +69,46 @@ def test_same_bits_with_threads_and_resumed(small):
     for name, array in small.arrays.items():
         np.testing.assert_array_equal(array.data, again[name], err_msg=name)
         np.testing.assert_array_equal(array.data, resumed[name], err_msg=name)
+
+
+SIMULATED = """
+import numpy as np
+import firstspike
+from firstspike.runtime.run import Interrupted, Run
+from firstspike.sims import poisson_stdp as sim
+small = dict(n_afferents=5, rate=(20.0,), threshold=(0.9,), a_plus=(0.05,), ratio=(1.05, 1.5), n_neurons=2)
+small |= dict(duration=1.0, history_every=0.5, clock_step=1e-3, precision="double")
+cpu, cuda = (firstspike.run("poisson-stdp", device=device, **small) for device in ("cpu", "cuda"))
+assert cpu["rate_history"].min() > 10
+for name, array in cpu.arrays.items():
+    np.testing.assert_allclose(cuda[name], array.data, atol=1e-9, err_msg=name)
+class Stopping(Run):
+    def tick(self, snapshot, done, note=""):
+        self.kept = {k: v.copy() for k, v in snapshot().items()}
+        raise Interrupted(2, None, done)
+params = firstspike.runtime.params.update(sim.PRESETS["quick"], small)
+first, second = Stopping(device="cuda"), Run(device="cuda")
+try:
+    sim.simulate(params, first)
+except Interrupted:
+    second.restored = first.kept
+resumed = sim.simulate(params, second)
+for name, array in cuda.arrays.items():
+    np.testing.assert_array_equal(resumed[name], array.data, err_msg=name)
+try:
+    firstspike.run("poisson-stdp", device="cuda", rule="additive", **small)
+except ValueError as error:
+    assert "rule additive runs on the cpu only" in str(error), error
+else:
+    raise AssertionError("a rule that does not add up was taken")
+"""
+
+
+def test_on_cuda_in_the_simulator(tmp_path):
+    """The experiment on a graphics processor: the CPU's result, also when it was stopped and went on."""
+    env = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", SIMULATED], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_figures_and_numbers(small):

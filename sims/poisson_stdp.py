@@ -201,11 +201,9 @@ def summary(result) -> dict:
 
 def figure(result, name=None):
     """s1: rate, mean weight and weights over time, final weights and drift beside theory; s2: maps over two axes."""
-    from .figures import balance
+    from .figures import draw
 
     longest = [a for a in ("rate", "threshold", "a_plus", "ratio") if len(result.parameters[a]) > 1]
     if name is None:
         name = "s2" if len(longest) == 2 and min(len(result.parameters[a]) for a in longest) > 2 else "s1"
-    if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}; got {name!r}")
-    return {"s1": balance.over_time, "s2": balance.maps}[name](result)
+    return draw("balance", FIGURES, result, name)

@@ -7,7 +7,7 @@ s2: maps of output rate, mean weight, share of strong weights and variation of i
 import numpy as np
 from matplotlib.figure import Figure
 
-__all__ = ["maps", "over_time"]
+__all__ = ["s1", "s2"]
 
 # Okabe-Ito: tell-apart-able with any colour vision
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -22,7 +22,7 @@ def _density(counts):
     return counts / counts.sum() * counts.size
 
 
-def over_time(result):
+def s1(result):
     """Figure s1: means over seeds and neurons, one colour a group of points; theory dashed."""
     from ..experiments import parameters_of
     from ..poisson_stdp import groups, theory
@@ -90,7 +90,7 @@ def _gaps(result, index):
     return np.concatenate(parts)
 
 
-def maps(result):
+def s2(result):
     """Figure s2: over the two longest axes; means over all else."""
     grid = _grid(result)
     names = ("rate", "threshold", "a_plus", "ratio", "tau_plus", "tau_minus")

@@ -12,6 +12,7 @@ from typing import ClassVar
 from ..plasticity.learners.s4nn_params import BINARY_PRESETS, BS4NNParams
 from ..runtime.params import param
 from .s4nn import (
+    DEVICES,
     DIGITS,
     FIGURES,
     S4NNRun,
@@ -28,6 +29,7 @@ from .s4nn import (
 )
 
 __all__ = [
+    "DEVICES",
     "FIGURES",
     "PRESETS",
     "BS4NNRun",

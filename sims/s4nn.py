@@ -21,6 +21,7 @@ from ..plasticity.learners.s4nn_params import S4NNParams
 from ..runtime.params import param
 
 __all__ = [
+    "DEVICES",
     "FIGURES",
     "PRESETS",
     "S4NNRun",
@@ -39,6 +40,7 @@ __all__ = [
 
 TITLE = "S4NN: gradients of spike times teach a network whose first spike is the answer"
 REFERENCES = "doi:10.1142/S0129065720500276"
+DEVICES = ("cpu", "cuda")  # cuda: answers, the same bits
 FIGURES = ("overview", "raster", "weights", "confusion", "learning", "robustness")
 _PUBLISHED = {"s4nn2020": 0.974}  # MNIST, 400 hidden neurons
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numba.core.caching import NullCache
 
-from firstspike.plasticity.waves import conv, conv_cpu, learn_cpu
+from firstspike.plasticity.waves import conv_cpu, learn_cpu
+from firstspike.plasticity.waves.layer import inside, make_layer
 from firstspike.runtime.jit import kernel
 
 ROW, STEPS = np.zeros(64, np.float32), np.zeros(64, np.int32)
@@ -46,8 +47,8 @@ def test_inner_loops_are_vectorised_single_precision(function, args, kind):
 def layer_and_weights():
     times = np.random.default_rng(0).integers(0, 8, (2, 3, 9, 9))
     weights = np.random.default_rng(1).random((16, 3, 3, 3)).astype(np.float32)
-    layer = conv._layer(times, weights, 2.0, 7, 1, True)
-    return times, conv._inside(weights, layer.n_lanes), layer
+    layer = make_layer(times, weights, 2.0, 7, 1, True)
+    return times, inside(weights, layer.n_lanes), layer
 
 
 def test_loop_over_spikes_allocates_nothing_and_stays_in_single_precision():

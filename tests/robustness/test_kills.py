@@ -169,7 +169,7 @@ def test_a_run_killed_between_result_and_checkpoint_is_tidied_up(tmp_path):
 
     out = tmp_path / "a.h5"
     made = firstspike.run("coincidence", out=out, **kills.SETTINGS)
-    parameters = made.parameters | {"source_digest": made.provenance["source_digest"]}
+    parameters = made.parameters | {"source_digest": made.provenance["source_digest"], "device": "cpu"}
     save_checkpoint(checkpoint_path(out), {}, parameters, 0.9)
     (tmp_path / ".a.h5.123.tmp").write_bytes(b"half")
     (tmp_path / ".a.h5.ckpt.h5.123.tmp").write_bytes(b"half")

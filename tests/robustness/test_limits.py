@@ -51,13 +51,12 @@ def in_a_fork(work):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_full_disk_leaves_the_old_file_and_no_other(there, tmp_path):
-    # in a fresh interpreter: a child forked while threads of other tests are about may die of their locks and finalizers
+    # in a fresh interpreter: a child forked beside threads of other tests may die of their locks and finalizers
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_limits; "
         "test_limits.full_disk(sys.argv[2], sys.argv[3:])"
     )
-    here = os.path.dirname(os.path.abspath(__file__))
-    command = [sys.executable, "-c", code, here, str(tmp_path / "a.h5"), *["there"] * there]
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "a.h5"), *["there"] * there]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
 

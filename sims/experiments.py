@@ -120,7 +120,7 @@ def run(
     _check_device(name, device)
     context = Run(seed, seeds, threads, device, progress, f"{EXPERIMENTS[name][0]} {name}")
     fixed = {"experiment": name, "preset": preset, "seed": context.seed, "seeds": len(context.seeds)}
-    used = getattr(load(name), "inputs", lambda params: {})(params)
+    used: dict = getattr(load(name), "inputs", lambda params: {})(params)
     stored = fixed | parameters.as_dict(params) | ({"inputs": used} if used else {})
     if out is None:
         return _simulate(name, params, context, stored)

@@ -34,16 +34,19 @@ WORKLOADS = {
 
 
 def measure(function, repeat=5, threads=1):
-    """Median, least and largest seconds of `repeat` calls after one that is not counted."""
+    """Median, least and largest seconds of `repeat` calls after one that is not counted, with so many threads."""
     import time
 
+    from ..runtime.threads import n_threads
+
     clock = time.process_time if threads == 1 else time.perf_counter
-    function()
     seconds = []
-    for _ in range(repeat):
-        start = clock()
+    with n_threads(threads):
         function()
-        seconds.append(clock() - start)
+        for _ in range(repeat):
+            start = clock()
+            function()
+            seconds.append(clock() - start)
     seconds.sort()
     return {"median_s": seconds[len(seconds) // 2], "min_s": seconds[0], "max_s": seconds[-1], "repeat": repeat}
 

@@ -105,18 +105,12 @@ def w4c(threads=1, repeat=5, density=0.05):
 
 def _milliseconds(cases, repeat, threads):
     """Median milliseconds of each case, and the references."""
-    import numba
     import numpy as np
 
     from ..runtime.threads import one_blas_thread
     from .bench import measure
 
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        times = {name: 1e3 * measure(case, repeat, threads)["median_s"] for name, case in cases.items()}
-    finally:
-        numba.set_num_threads(before)
+    times = {name: 1e3 * measure(case, repeat, threads)["median_s"] for name, case in cases.items()}
     a = np.ones((1024, 1024), np.float32)
     with one_blas_thread():
         times["gemm"] = 1.024**3 / measure(lambda: a @ a, repeat)["median_s"]

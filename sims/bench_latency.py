@@ -34,20 +34,13 @@ def network(n_images, seed=0):
 
 def w5a(threads=1, repeat=5, n_images=1000):
     """Microseconds an image evaluated."""
-    import numba
-
     from .bench import measure
     from .bench_waves import _multiply_adds
 
     images, net, _ = network(n_images)
     spikes = net.encode(images)
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        cases = {"value": lambda: net.decide(images), "sorted": lambda: net.decide(spikes)}
-        us = {name: 1e6 * measure(case, repeat, threads)["median_s"] / n_images for name, case in cases.items()}
-    finally:
-        numba.set_num_threads(before)
+    cases = {"value": lambda: net.decide(images), "sorted": lambda: net.decide(spikes)}
+    us = {name: 1e6 * measure(case, repeat, threads)["median_s"] / n_images for name, case in cases.items()}
     found = net.decide(spikes)
     more = {"decision_step": float(found.step.mean()), "reference": _multiply_adds(repeat), "n_images": n_images}
     more |= {"input_spikes": float(found.spikes[:, 0].mean()), "hidden_spikes": float(found.spikes[:, 1].mean())}

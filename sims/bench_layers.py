@@ -74,13 +74,13 @@ def _times(cases, threads, repeat, n_values):
     """{name: median nanoseconds}; each call gets a fresh copy of the input, which is not timed."""
     import time
 
-    import numba
     import numpy as np
 
+    from ..runtime.threads import n_threads
+
     clock = time.process_time if threads == 1 else time.perf_counter
-    before, out = numba.get_num_threads(), {}
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    try:
+    out = {}
+    with n_threads(threads):
         for name, (function, x) in cases.items():
             seconds, u = [], np.empty_like(x)
             for _ in range(repeat + 1):
@@ -90,8 +90,6 @@ def _times(cases, threads, repeat, n_values):
                 seconds.append(clock() - start)
             out[name] = sorted(seconds[1:])[repeat // 2] / n_values * 1e9
             out[f"{name}_min"] = min(seconds[1:]) / n_values * 1e9
-    finally:
-        numba.set_num_threads(before)
     return out
 
 

@@ -134,16 +134,9 @@ def teach(times, weights, scores=None):
 
 def _speeds(cases, n_images, repeat, threads):
     """Images a second of each case, and the reference."""
-    import numba
-
     from .bench import measure
 
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    try:
-        speeds = {name: n_images / measure(case, repeat, threads)["median_s"] for name, case in cases.items()}
-    finally:
-        numba.set_num_threads(before)
+    speeds = {name: n_images / measure(case, repeat, threads)["median_s"] for name, case in cases.items()}
     return speeds | {"reference": _multiply_adds(repeat)}
 
 

@@ -1,11 +1,9 @@
 """Checks that every pair has to pass: central differences, adjoint, threads, precision. No tests in here."""
 
-import contextlib
-
-import numba
 import numpy as np
 
 from firstspike.plasticity.layers.pairs import EVAL
+from firstspike.runtime.threads import n_threads
 
 
 def numerical(f, x, step=1e-6):
@@ -51,23 +49,12 @@ def check_adjoint(pair, p, x, mode=EVAL, **settings):
     assert abs(left - right) <= 1e-10 * max(1.0, abs(left)), (left, right)
 
 
-@contextlib.contextmanager
-def threads(n):
-    """That many threads, or as many as there are."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
 def check_threads(pair, p, x, mode=EVAL, **settings):
     """The same bits with one and with two threads."""
     forward, backward = pair
     results = []
     for n in (1, 2):
-        with threads(n):
+        with n_threads(n):
             y, saved = forward(p, x, mode, **settings)
             dy = np.cos(np.arange(y.size)).reshape(y.shape).astype(np.float32 if y.dtype == np.uint8 else y.dtype)
             dx, dp = backward(p, saved, dy)

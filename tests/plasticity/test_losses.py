@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from gradients import numerical, threads
+from gradients import numerical
 from naive import dense as naive
 
 from firstspike.plasticity.layers import losses
+from firstspike.runtime.threads import n_threads
 
 S, dot = naive.series, naive.dot
 LABELS = np.array([0, 3, 1, 4])
@@ -104,9 +105,9 @@ def test_spikes_are_read():
 
 def test_same_bits_for_any_number_of_threads():
     x, labels = S((200, 100, 6), 0.37, 0.1, 3).astype(np.float32), np.arange(100) % 6
-    with threads(1):
+    with n_threads(1):
         one = losses.summed_softmax_cross_entropy(x, labels)
-    with threads(2):
+    with n_threads(2):
         two = losses.summed_softmax_cross_entropy(x, labels)
     assert one[0] == two[0] and (one[1] == two[1]).all()
 

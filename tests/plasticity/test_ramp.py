@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from gradients import threads
 from naive import stidi as naive
 
 from firstspike.plasticity.waves import ramp
 from firstspike.plasticity.waves.ramp import Kernel
+from firstspike.runtime.threads import n_threads
 
 RAMP = Kernel("ramp", 4.0)
 KERNELS = [Kernel("relu", 8.0), Kernel("ramp", 4.0), Kernel("triangle", 3.0, 5.0)]
@@ -204,7 +204,7 @@ def test_float32_and_threads():
     K, W = rng.normal(0.12, 0.3, (3, 1, 3, 3)), rng.normal(0.1, 0.25, (27, 5))
     found = []
     for kind, n in ((np.float64, 1), (np.float32, 1), (np.float32, 2)):
-        with threads(n):
+        with n_threads(n):
             a = ramp.conv_forward(times, K.astype(kind), 1.0, RAMP, 20.0, "ge", pool=2)
             flat = a.times.reshape(40, -1)
             b = ramp.dense_forward(flat, W.astype(kind), 1.0, RAMP, 20.0)

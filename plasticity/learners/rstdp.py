@@ -203,6 +203,8 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
                 if a + _SLICE >= n:
                     at["at.history"][epoch] /= n
                     at["at.epoch"], at["at.start"] = np.array(epoch + 1), np.array(0)
+                    if p.revive and epoch + 1 < p.epochs and self._factor(p, epoch + 1) < self._factor(p, epoch):
+                        self._revive(p, epoch, weights, wins.sum(1), classes, awake)
                 done = (epoch + min(1.0, (a + _SLICE) / n)) / p.epochs
                 right = hits.mean()
                 note = f"pass {epoch + 1} of {p.epochs}, {right:.1%} of the last {len(part)} right"
@@ -239,6 +241,24 @@ class RSTDP(ClassifierMixin, BaseEstimator, RSTDPParams):
             return np.ones(n_maps, bool)
         awake = rng.uniforms(p.random_state, f"rstdp/drop/{epoch}", (n_maps,)) >= p.drop
         return awake if awake.any() else np.ones(n_maps, bool)
+
+    @staticmethod
+    def _revive(p, epoch, weights, won, classes, awake):
+        """Let idle maps begin anew: the weights (changed in place) of a busy map of their class, and a little noise.
+
+        The noise of a weight is in proportion to its distance from the nearer bound: noise cut off at the bounds would
+        take from each of hundreds of inputs a little of their contrast, and such a copy would never win.
+        """
+        busy = won > p.revive * won[awake].mean()
+        draws = rng.uniforms(p.random_state, f"rstdp/revive/{epoch}", (len(won),))
+        noise = p.init_std * rng.normals(p.random_state, f"rstdp/revive/noise/{epoch}", weights.shape)
+        for c in np.unique(classes):
+            idle, sources = (np.flatnonzero((classes == c) & awake & which) for which in (~busy, busy))
+            if len(sources):  # the busier, the likelier
+                upto = np.cumsum(won[sources])
+                chosen = sources[np.searchsorted(upto, draws[idle] * upto[-1], side="right")]
+                near = np.clip(np.minimum(weights[chosen] - p.reward_lower, p.reward_upper - weights[chosen]), 0, None)
+                weights[idle] = weights[chosen] + noise[idle] * near / (0.5 * (p.reward_upper - p.reward_lower))
 
     def set_weights(self, features, weights, map_classes, classes):
         """Put in the weights of the earlier layers (a list), of the deciding layer, and what its maps stand for."""

@@ -64,6 +64,13 @@ class RSTDPParams(SDNNParams):
     )
     shuffle: bool = param(False, "a new order of images in each pass of the deciding layer")
     drop: float = param(0.0, "share of the deciding maps that rest during a pass", low=0, high=0.95)
+    revive: float = param(
+        0.0,
+        "when amplitudes shrink, maps that won less than this part of the mean begin anew beside a busy map of their "
+        "class; 0 = never",
+        low=0,
+        high=1,
+    )
 
     MAY_BE_EMPTY = (*(n for n in SDNNParams.MAY_BE_EMPTY if n != "epochs"), "feature_epochs", "anneal")
 

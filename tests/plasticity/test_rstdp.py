@@ -87,7 +87,8 @@ def test_maps_that_rest_are_as_if_they_were_not_there():
 
 # ---- the estimator ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "changes", [{}, {"shuffle": False, "theta": 30.0}, {"drop": 0.4, "anneal": (0.5,), "shifts": 1}]
+    "changes",
+    [{}, {"shuffle": False, "theta": 30.0}, {"drop": 0.4, "anneal": (0.5,), "shifts": 1, "revive": 0.9}],
 )
 def test_goes_on_from_any_point_to_the_same_bits(digits, changes, monkeypatch):
     images, labels = digits
@@ -105,6 +106,31 @@ def test_goes_on_from_any_point_to_the_same_bits(digits, changes, monkeypatch):
         np.testing.assert_array_equal(again.history_, net.history_)
         np.testing.assert_array_equal(again.wins_, net.wins_)
         np.testing.assert_array_equal(again.features_.weights_[0], net.features_.weights_[0])
+
+
+def test_idle_maps_begin_anew_beside_a_busy_one_of_their_class():
+    p = RSTDPParams(revive=0.5, init_std=0.01)
+    weights = np.linspace(0.25, 0.75, 8, dtype=np.float32).reshape(8, 1, 1, 1) + np.zeros((1, 3, 2, 2), np.float32)
+    before, classes, awake = weights.copy(), np.repeat([0, 1], 4), np.arange(8) != 3
+    won = np.array([70, 1, 30, 0, 2, 3, 0, 1])  # mean of those awake: 15; class 1 has nobody to begin beside
+    learner.RSTDP._revive(p, 4, weights, won, classes, awake)
+    np.testing.assert_array_equal(weights[[0, 2, 3, 4, 5, 6, 7]], before[[0, 2, 3, 4, 5, 6, 7]])
+    gaps = [np.abs(weights[1] - before[k]).max() for k in (0, 2)]
+    assert 0 < min(gaps) < 0.05
+    many = np.zeros((300, 1, 1, 1), np.float32) + 0.3
+    many[1] = 0.7
+    learner.RSTDP._revive(p, 0, many, np.r_[900, 300, np.zeros(298, int)], np.zeros(300, int), np.ones(300, bool))
+    assert 0.65 < np.mean(many[2:] < 0.5) < 0.85  # in proportion to what the busy ones won: 3 of 4
+
+
+def test_reviving_changes_the_passes_after_the_amplitudes_shrank(digits):
+    images, labels = digits
+    how = {"anneal": (0.5,), "epochs": 4, "per_class": 6}
+    plain, revived = small(**how).fit(images, labels), small(**how, revive=0.5).fit(images, labels)
+    np.testing.assert_array_equal(plain.history_[:2], revived.history_[:2])
+    assert np.any(plain.weights_ != revived.weights_)
+    even, before = (np.sum(np.square(net.wins_.sum(1))) for net in (revived, plain))  # answers shared by more maps
+    assert even < 0.8 * before
 
 
 def test_moved_images_are_shown_too(digits):

@@ -197,6 +197,8 @@ def test_is_an_estimator_and_says_what_is_wrong(digits):
         small().fit(images, labels[:5])
     with pytest.raises(ValueError, match="feature_epochs must have 1 values"):
         small(feature_epochs=(1, 2)).fit(images, labels)
+    with pytest.raises(ValueError, match="give anneal, too"):
+        small(revive=0.2, anneal=()).fit(images, labels)
     with pytest.raises(ValueError, match="reward_upper must be > reward_lower"):
         RSTDPParams(reward_lower=0.9).validate()
     assert {p.theta for p in PRESETS.values()} == {None, 20.0}

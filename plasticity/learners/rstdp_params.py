@@ -87,7 +87,7 @@ class RSTDPParams(SDNNParams):
             )
         self.features_params().validate()
         if self.revive and not self.anneal:
-            raise ValueError(f"revive = {self.revive} acts when amplitudes shrink: give anneal, too, such as (0.6, 0.8)")
+            raise ValueError(f"revive = {self.revive} acts when amplitudes shrink: give anneal, too, as (0.6, 0.8)")
         if not self.reward_lower < self.reward_upper:
             raise ValueError(f"reward_upper must be > reward_lower = {self.reward_lower}, got {self.reward_upper}")
 

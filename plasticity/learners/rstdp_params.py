@@ -66,7 +66,7 @@ class RSTDPParams(SDNNParams):
     drop: float = param(0.0, "share of the deciding maps that rest during a pass", low=0, high=0.95)
     revive: float = param(
         0.0,
-        "when amplitudes shrink, maps that won less than this part of the mean begin anew beside a busy map of their "
+        "when amplitudes shrink, maps that won at most this part of the mean begin anew beside a busy map of their "
         "class; 0 = never",
         low=0,
         high=1,

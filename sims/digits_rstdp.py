@@ -4,6 +4,10 @@ Two layers learn by STDP without labels; the third learns by reward-modulated ST
 measured: accuracy on the test part (the last pass counts; nothing is chosen on it), confusion, spikes of an image, how
 right the network would be if it had to answer after each time step, and learning health.
 
+With a `target` there are two answers, this digit or any other: as many images of each are kept. The preset `target` is
+such a task for a deciding layer of few maps right behind the first layer; whose maps then look for what tells the digit
+apart, if they learn by reward, or for what is frequent, if by STDP (``reward=no``).
+
 Controls: `untrained`, the deciding layer as it began; `permuted`, its synapses in a random order inside each map.
 
 References: Mozafari, Ganjtabesh, Nowzari-Dalini, Thorpe & Masquelier (2019) Pattern Recognition 94:87,
@@ -28,6 +32,7 @@ __all__ = [
     "expected",
     "figure",
     "inputs",
+    "load_part",
     "memory",
     "network",
     "preset_for",
@@ -54,6 +59,7 @@ class DigitsRSTDP(RSTDPParams):
         40, "passes of the deciding layer over the training images (published: 680)", low=0, option=True
     )
     controls: bool = param(True, "also score the deciding layer untrained and with permuted synapses", option=True)
+    target: int = param(-1, "label to tell from all others (answers 1 and 0); -1 = name each label", low=-1)
 
     def validate(self):
         """Rules across fields; ValueError says which one is broken."""
@@ -91,11 +97,21 @@ _SMALL = DigitsRSTDP(  # one small STDP layer for the 8x8 digits that come with 
     n_test=500,
 )
 
+_MNIST = DigitsRSTDP()
+
 PRESETS = {
-    "mnist": DigitsRSTDP(),
+    "mnist": _MNIST,
     "mozafari2019": DigitsRSTDP(epochs=680),
     "digits": _SMALL,
     "quick": DigitsRSTDP(n_train=5_000, n_test=2_000, epochs=10),
+    "target": DigitsRSTDP(
+        target=3,
+        **{name: getattr(_MNIST, name)[:1] for name in RSTDPParams.MAY_BE_EMPTY},  # the first layer only
+        per_class=1,
+        kernel=15,
+        padding=2,
+        epochs=10,
+    ),
 }
 
 #: test accuracy: published (paper), and that of the authors' later program as run by a user
@@ -125,12 +141,38 @@ def memory(params: DigitsRSTDP, n_seeds: int) -> int:
     )
 
 
+def load_part(params: DigitsRSTDP, data: str, part: str, n: int | None = None):
+    """Images uint8 (N, H, W), labels (N,) and names of the classes, of one part: of its first `n` images.
+
+    With a target these are all images of it and as many others (every k-th of them), in their order.
+    """
+    import numpy as np
+
+    from ..datasets import load
+
+    images, labels = load(data, part, n)
+    if params.target < 0:
+        return images, labels, [str(k) for k in range(int(labels.max()) + 1)]
+    found, others = np.flatnonzero(labels == params.target), np.flatnonzero(labels != params.target)
+    if not (len(found) and len(others)):
+        raise ValueError(f"target must be one of several labels of the {part} part, got {params.target}")
+    n_each = min(len(found), len(others))
+    found, others = (those[np.arange(n_each) * len(those) // n_each] for those in (found, others))
+    kept = np.sort(np.concatenate([found, others]))
+    return images[kept], (labels[kept] == params.target).astype(labels.dtype), ["other", str(params.target)]
+
+
 def simulate(params: DigitsRSTDP, run):
     """Train and score over the seeds of `run`; a Result."""
-    from . import training
+    import numpy as np
 
-    data = training.load_data(params.data, params.n_train, params.n_test)
-    return run_all(params, data, run, TITLE, REFERENCES)
+    from .training import Data
+
+    parts = [load_part(params, params.data, part, getattr(params, f"n_{part}")) for part in ("train", "test")]
+    result = run_all(params, Data(params.data, *parts[0][:2], *parts[1][:2]), run, TITLE, REFERENCES)
+    if params.target >= 0:
+        result.add("class_name", np.array(parts[0][2]), ("true_class",), "1", "name of each class")
+    return result
 
 
 def run_all(params, data, run, title, references):

@@ -7,6 +7,7 @@ import pytest
 
 import firstspike
 from firstspike.sims import digits_rstdp as experiment
+from firstspike.sims.evaluate import evaluate
 
 TINY = {"n_train": 200, "n_test": 80, "epochs": 6, "maps": (8,), "per_class": 3, "feature_epochs": (8,), "block": 50}
 TINY |= {"reward_before": 0.02, "reward_after": -0.015, "punish_before": -0.02, "punish_after": 0.0025}
@@ -44,15 +45,31 @@ def test_file_holds_the_networks(bundled, tmp_path):
 
 
 def test_a_label_that_was_never_shown(monkeypatch):
-    from firstspike.sims import training
-
     images, labels = firstspike.datasets.load("digits", "train", 400)
     some = labels != 4
     parts = (images[some][:250], labels[some][:250], images[250:400], labels[250:400])
-    monkeypatch.setattr(training, "load_data", lambda *_: training.Data("digits", *parts))
+    by_part = {"train": parts[:2], "test": parts[2:]}
+    monkeypatch.setattr(experiment, "load_part", lambda p, data, part, n: (*by_part[part], []))
     result = firstspike.run("digits-rstdp", "digits", **TINY)
     assert 4 not in result["map_label"] and 9 in result["map_label"] and 4 not in result["predictions"]
     np.testing.assert_array_equal(experiment.classifier(result).predict(parts[2]), result["predictions"][0])
+
+
+def test_one_digit_against_all_others(tmp_path):
+    params = experiment.DigitsRSTDP(target=4)
+    images, labels, names = experiment.load_part(params, "digits", "train", 400)
+    digits = firstspike.datasets.load("digits", "train", 400)
+    np.testing.assert_array_equal(images[labels == 1], digits[0][digits[1] == 4])
+    others = {image.tobytes() for image in digits[0][digits[1] != 4]}
+    assert all(image.tobytes() in others for image in images[labels == 0]) and names == ["other", "4"]
+    assert (labels == 0).sum() == (labels == 1).sum()
+    with pytest.raises(ValueError, match="target must be one of several labels of the train part, got 11"):
+        experiment.load_part(experiment.DigitsRSTDP(target=11), "digits", "train", 400)
+
+    result = firstspike.run("digits-rstdp", "digits", **TINY | {"target": 4, "n_train": 1200})
+    assert result["confusion"].shape[-2:] == (2, 3) and set(result["map_label"].ravel()) == {0, 1}
+    assert result["accuracy"][0] > 0.75
+    assert evaluate(firstspike.open(result.save(tmp_path / "a.h5")))["as_stored"]
 
 
 def test_seeds_alone_give_what_they_give_together(bundled):

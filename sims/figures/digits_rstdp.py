@@ -115,4 +115,4 @@ def _wins(axis, result):
     middles = [x[classes[order] == k].mean() for k in np.unique(classes)]
     axis.set_xticks(middles, [names[k] for k in np.unique(classes)])
     axis.set(xlabel="maps of the deciding layer, by class", ylabel="answers in the last pass (first seed)")
-    axis.legend(frameon=False)
+    axis.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))  # above: few maps fill the panel

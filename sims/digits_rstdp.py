@@ -5,8 +5,8 @@ measured: accuracy on the test part (the last pass counts; nothing is chosen on 
 right the network would be if it had to answer after each time step, and learning health.
 
 With a `target` there are two answers, this digit or any other: as many images of each are kept. The preset `target` is
-such a task for a deciding layer of few maps right behind the first layer; whose maps then look for what tells the digit
-apart, if they learn by reward, or for what is frequent, if by STDP (``reward=no``).
+such a task for a deciding layer of few maps right behind the first layer: they look for what tells the digit apart, if
+they learn by reward, or for what is frequent, if by STDP (``reward=no``).
 
 Controls: `untrained`, the deciding layer as it began; `permuted`, its synapses in a random order inside each map.
 
@@ -59,7 +59,7 @@ class DigitsRSTDP(RSTDPParams):
         40, "passes of the deciding layer over the training images (published: 680)", low=0, option=True
     )
     controls: bool = param(True, "also score the deciding layer untrained and with permuted synapses", option=True)
-    target: int = param(-1, "label to tell from all others (answers 1 and 0); -1 = name each label", low=-1)
+    target: int | None = param(None, "label to tell from all others (answers 1, 0); none = name each label", low=0)
 
     def validate(self):
         """Rules across fields; ValueError says which one is broken."""
@@ -151,7 +151,7 @@ def load_part(params: DigitsRSTDP, data: str, part: str, n: int | None = None):
     from ..datasets import load
 
     images, labels = load(data, part, n)
-    if params.target < 0:
+    if params.target is None:
         return images, labels, [str(k) for k in range(int(labels.max()) + 1)]
     found, others = np.flatnonzero(labels == params.target), np.flatnonzero(labels != params.target)
     if not (len(found) and len(others)):
@@ -170,7 +170,7 @@ def simulate(params: DigitsRSTDP, run):
 
     parts = [load_part(params, params.data, part, getattr(params, f"n_{part}")) for part in ("train", "test")]
     result = run_all(params, Data(params.data, *parts[0][:2], *parts[1][:2]), run, TITLE, REFERENCES)
-    if params.target >= 0:
+    if params.target is not None:
         result.add("class_name", np.array(parts[0][2]), ("true_class",), "1", "name of each class")
     return result
 

@@ -94,7 +94,8 @@ class LatencyClassifier(ClassifierMixin, BaseEstimator):
         """Passes over `data` = (spikes, labels, image shape) from where `at` stands."""
         spikes, labels, shape = data
         n, size = len(labels), max(p.batch, _SLICE // p.batch * p.batch)
-        how = Aim(p.n_steps, p.gap, p.gap if p.silent_gap is None else p.silent_gap, p.label_limit or p.n_steps)
+        silent_gap = p.gap if p.silent_gap is None else p.silent_gap
+        how = Aim(p.n_steps, p.gap, silent_gap, p.label_limit or p.n_steps, p.lead)
         moved = (shape[1], shape[0]) if p.shift or p.jitter else (0, 0)
         while at["epoch"] < p.epochs:
             epoch = int(at["epoch"])

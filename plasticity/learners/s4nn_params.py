@@ -29,6 +29,7 @@ class S4NNParams:
         None, "nobody fires: the label should have fired so many steps before T; none = gap; 0 = no error", low=0
     )
     label_limit: int | None = param(None, "the label is told to come at most so many steps earlier; none = any", low=1)
+    lead: int = param(0, "the label should be so many steps ahead of the others", low=0)
     updated: bool = param(True, "errors go down through weights after their step", source="program")
     epochs: int = param(60, "passes over the training samples", low=0, source="up to 100 in the program")
     shuffle: bool = param(True, "a new order in each pass (program: no)")

@@ -34,6 +34,7 @@ class Aim(NamedTuple):
     gap: int  # losers should be so many steps later than the winner
     silent_gap: int  # nobody fires: the label should fire so many steps before T; 0 = no error
     label_limit: int = 32_767  # the label is told to come at most so many steps earlier
+    lead: int = 0  # it should be so many steps ahead of the first of the others
 
 
 class Rates(NamedTuple):
@@ -80,19 +81,21 @@ def make_memory(net, kind, n_steps):
 def aim(time, label, how, error):
     """Errors e_c of the output times `time`, divided by their norm, into `error`; returns the norm before (0 = none).
 
-    The label should fire with the winner (but at most `label_limit` earlier than it did), and who is less than `gap`
-    later than the winner, that much later.
+    The label should fire with the winner, or `lead` steps before the first of the others (but at most `label_limit`
+    earlier than it did), and who is less than `gap` later than the winner, that much later.
     """
-    first, n_steps = how.n_steps, how.n_steps
+    rival, n_steps = how.n_steps, how.n_steps
     for c in range(time.size):
-        first = min(first, np.int64(time[c]))
+        if c != label:
+            rival = min(rival, np.int64(time[c]))
+    first = min(rival, np.int64(time[label]))
     for c in range(time.size):
         t = np.int64(time[c])
         wanted = t
         if first == n_steps:
             wanted = n_steps - how.silent_gap if c == label else t
         elif c == label:
-            wanted = max(first, t - how.label_limit)
+            wanted = max(min(t, rival - how.lead), t - how.label_limit)
         elif t - first < how.gap:
             wanted = min(first + how.gap, n_steps)
         error[c] = np.float64(wanted - t) / n_steps

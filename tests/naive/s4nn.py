@@ -34,7 +34,7 @@ def answer(out, v, n_steps):
     return max(tied, key=lambda c: (v[c, first - 1], -c)), tied
 
 
-def targets(out, label, gap, silent_gap, n_steps, label_limit=10**6):
+def targets(out, label, gap, silent_gap, n_steps, label_limit=10**6, lead=0):
     """Times that the outputs should have had."""
     first, wanted = out.min(), out.copy()
     if first == n_steps:
@@ -43,7 +43,8 @@ def targets(out, label, gap, silent_gap, n_steps, label_limit=10**6):
     for c in range(len(out)):
         if out[c] - first < gap:
             wanted[c] = min(first + gap, n_steps)
-    wanted[label] = max(first, out[label] - label_limit)
+    ahead = min(out[c] for c in range(len(out)) if c != label) - lead
+    wanted[label] = max(min(out[label], ahead), out[label] - label_limit)
     return wanted
 
 

@@ -136,16 +136,33 @@ def test_the_label_is_told_no_more_than_the_limit():
         np.testing.assert_allclose(error * norm * 12, wanted - times, atol=1e-12)
 
 
-@pytest.mark.parametrize("updated", [True, False])
-def test_three_layers_as_defined(updated):
+def test_the_label_should_lead():
+    from firstspike.plasticity.waves.dense_learn_cpu import aim
+
+    error = np.zeros(3)
+    for times, label, limit, wanted in (
+        ([5, 6, 9], 0, 99, [3, 8, 9]),  # first, but by one step only
+        ([5, 6, 9], 0, 1, [4, 8, 9]),
+        ([5, 8, 9], 0, 99, [5, 8, 9]),  # ahead by three: nothing to learn
+        ([5, 6, 9], 2, 99, [8, 8, 2]),
+        ([5, 12, 12], 0, 99, [5, 12, 12]),
+        ([11, 12, 12], 0, 99, [9, 12, 12]),  # the others are silent
+        ([12, 12, 12], 0, 99, [9, 12, 12]),
+    ):
+        norm = aim(np.array(times, np.int32), label, Aim(12, 3, 3, limit, 3), error)
+        np.testing.assert_allclose(error * norm * 12, np.subtract(wanted, times), atol=1e-12)
+
+
+@pytest.mark.parametrize(("updated", "lead"), [(True, 0), (False, 0), (True, 2)])
+def test_three_layers_as_defined(updated, lead):
     rng = np.random.default_rng(3)
     weights = [rng.uniform(-0.3, 1, (7, 9)), rng.uniform(-0.3, 1, (6, 7)), rng.uniform(-0.3, 1, (3, 6))]
     times, labels = rng.integers(0, 21, (30, 9)), rng.integers(0, 3, 30)
     theta, eta = (1.5, 1.2, 0.9), 0.05
-    found, _, awake = taught(times, labels, weights, theta, 20, Aim(20, 2, 2, 3), eta, 1e-2, updated)
+    found, _, awake = taught(times, labels, weights, theta, 20, Aim(20, 2, 2, 3, lead), eta, 1e-2, updated)
     fired = np.zeros(13, int)
     for t, y in zip(times, labels, strict=True):
-        weights, layers = naive.step(t, y, weights, theta, 20, (2, 2, 3), (eta,) * 3, (1e-2,) * 3, updated)
+        weights, layers = naive.step(t, y, weights, theta, 20, (2, 2, 3, lead), (eta,) * 3, (1e-2,) * 3, updated)
         fired += np.concatenate(layers[1:3]) < 20
     for a, b in zip(found, weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)

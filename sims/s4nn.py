@@ -75,6 +75,8 @@ def _preset(name, kind=S4NNRun, table=NETWORKS, **changes):
 
 
 DIGITS = {"data": "digits", "n_train": 1297, "n_test": 500}
+#: a folder with Faces_easy and Motorbikes of Caltech-101 is to be named by --data
+_CALTECH = {"data": "caltech", "height": 160, "width": 250, "n_train": 987, "n_test": 246}
 PRESETS = {
     "mnist": _preset("mnist"),
     "s4nn2020": _preset("s4nn2020"),
@@ -82,6 +84,7 @@ PRESETS = {
     "sparse": _preset("sparse"),
     "fashion": _preset("fashion", data="fashion_mnist"),
     "digits": _preset("digits", **DIGITS),
+    "caltech": _preset("caltech", **_CALTECH),
     "quick": _preset("mnist", n_train=10_000, n_test=2_000, epochs=15, hold=0.67),
 }
 

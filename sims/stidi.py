@@ -65,6 +65,8 @@ class STiDiRun(STiDiParams):
             raise ValueError(f"validation must leave 10 of n_train = {self.n_train} images, got {self.validation}")
 
 
+# for layers large enough to know the training images by heart
+_LONG = {"drop": 0.3, "revive": 1e-3, "epochs": 20, "rate_factor": 0.85}
 _DEEP = {"maps": (16, 32), "kernels": (5, 5), "pools": (2, 2), "hidden": (128,)}
 _DENSE = {"maps": (), "kernels": (), "pools": ()}
 _DIGITS = {"data": "digits", "n_train": 1297, "n_test": 500, "batch": 10, "epochs": 40, "rate_factor": 0.94}
@@ -77,7 +79,7 @@ PRESETS = {
     "binary": STiDiRun(binary=True),
     "deep": STiDiRun(**_DEEP),
     "fashion": STiDiRun(data="fashion_mnist", active_inputs=(16, 288, 50), epochs=4, rate_factor=0.5),
-    "mirsadeghi2023": STiDiRun(maps=(40,), hidden=(1000,)),
+    "mirsadeghi2023": STiDiRun(maps=(40,), hidden=(1000,), shift=1, **_LONG),
     "mirsadeghi2023_fashion": STiDiRun(**_PUBLISHED_FASHION),
     "digits": STiDiRun(**_DENSE, **_DIGITS, rate=2e-3, active_inputs=(28, 50)),
     "quick": STiDiRun(n_train=5_000, n_test=2_000),

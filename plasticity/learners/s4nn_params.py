@@ -91,19 +91,29 @@ _DIGITS = S4NNParams(
 
 # first weights of both signs, and a label that is told no more than its rivals
 _OWN = {"label_limit": 3, "gap": 3, "hold": 0.0}
+# and is to be ahead of them
+_LEAD = {"gap": 10, "label_limit": 10, "lead": 10}
 _WIDE = _OWN | {"hidden": (1000,), "init_low": (-4.0, -15.0)}
 
 PRESETS = {
     "mnist": S4NNParams(rates=(0.4, 0.4), hold=0.3),
     "s4nn2020": S4NNParams(epochs=100, shuffle=False, hold=1.0),
-    "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3),
+    "mnist1000": S4NNParams(hidden=(1000,), init=(5.0, 19.0), rates=(0.6, 0.16), hold=0.3, rest=0.3),
     "sparse": S4NNParams(**_WIDE, init=(6.0, 20.0), rates=(0.6, 0.12), rest=0.25, epochs=20),
-    "fashion": S4NNParams(
-        **(_WIDE | {"gap": 1, "label_limit": 1}), init=(5.0, 20.0), rates=(0.2, 0.1), rest=0.2, epochs=5
-    ),
+    "fashion": S4NNParams(**(_WIDE | _LEAD), init=(5.0, 20.0), rates=(0.3, 0.15), rest=0.2, epochs=20),
     "digits": _DIGITS,
     # two classes of photographs of 160 x 250 pixels
-    "caltech": S4NNParams(hidden=(4,), init=(0.008, 60.0), rates=(0.0005, 1.0), gap=60, epochs=25, hold=0.3, dead=0.0),
+    "caltech": S4NNParams(
+        **_LEAD,
+        hidden=(4,),
+        init_low=(0.00024, -40.0),
+        init=(0.0061, 57.0),
+        rates=(0.0002, 1.12),
+        decays=(0.0, 0.0),
+        epochs=40,
+        hold=0.3,
+        dead=0.0,
+    ),
 }
 
 BINARY_PRESETS = {

@@ -1,6 +1,7 @@
 """`train s4nn` and `train bs4nn` end to end on the bundled digits; a part of MNIST where it is at hand."""
 
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -79,3 +80,17 @@ def test_a_part_of_mnist(data_root):
     result = firstspike.run("s4nn", n_train=10_000, n_test=2_000, epochs=6, rates="0.4,0.4", controls=False)
     s = s4nn.summary(result)
     assert s["accuracy_ties_correct"] > 0.84 and s["accuracy"] > 0.8 and s["collapsed"] == 0
+
+
+def test_faces_and_motorbikes(data_root, tmp_path):
+    archive = data_root / "caltech101" / "101_ObjectCategories.tar.gz"
+    if not archive.is_file():
+        pytest.skip("FIRSTSPIKE_DATA has no caltech101")
+    with tarfile.open(archive) as tar:
+        some = [m for m in tar if m.name.split("/")[1] in ("Faces_easy", "Motorbikes")]
+        tar.extractall(tmp_path, some, filter="data")
+    folder = str(tmp_path / "101_ObjectCategories")
+    s = s4nn.summary(firstspike.run("s4nn", "caltech", data=folder, epochs=6, n_validation=200, controls=False))
+    assert s["n_test"] == 246 and s["accuracy"] > 0.9 and s["silent"] < 0.05
+    with pytest.raises(ValueError, match="data must be one of .* or a folder or archive; got 'caltech'"):
+        firstspike.run("s4nn", "caltech")

@@ -14,6 +14,10 @@ The plain loop walks one neuron with any rule. If a rule leaves the weights alon
 walked at once: the arithmetic of each hides the latency of the others, and they share one copy of the trace, brought
 up to date only when one of them fires. The chain of V is what takes the time: `fma` (a b + c in one rounding, the same
 bits on every processor) makes it a third shorter.
+
+The loops test V >= theta; the adaptive part Theta (t) is made only where that holds. It falls until the next output
+spike, so after a vain test theta + Theta at the time of an event further on is a bar that nothing before it can pass
+without reaching the threshold, and those events are walked without any exponential.
 """
 
 from typing import NamedTuple
@@ -26,6 +30,7 @@ from ...runtime.vmath import exp
 
 LANES = 4
 SEGMENT = 1024  # events whose factors are made at a time: they stay in the innermost cache
+AHEAD = 32  # events that a raised threshold holds for: fewer, and it is made often; more, and it has fallen too far
 DONE, MARKED, N_OUT = 0, 1, 2  # columns of Progress.cursor
 _SHORT = 0.03  # intervals below this (in time constants) are the rule: a short polynomial serves them
 _LARGE = 1e100  # of G: time to start again from 1
@@ -224,7 +229,7 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
         m0, m1, count = b * c.lanes, min((b + 1) * c.lanes, theta.size), chunk.counts[r]
         w, v, limit, p = state.weights[r, m0:m1], state.v[r, m0:m1], theta[m0:m1], rows[m0]
         trace, out, cursor, g = progress.trace[r, b], progress.out[r, b], progress.cursor[r, b], progress.growth[r, b]
-        s, n_out = cursor[MARKED], 0
+        s, n_out, bars, until = cursor[MARKED], 0, limit.copy(), 0  # bars hold for the events before `until`
         start = end = cursor[DONE]  # of the segment; j and traced (events that are in the trace) count from its start
         j = traced = 0
         times, units, growth = chunk.times[r, :0], chunk.units[r, :0], own[0, :0]
@@ -235,7 +240,7 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
                     g = advance_trace(trace, g, growth, units, traced, j)
                 before = state.time[r] if end == 0 else chunk.times[r, end - 1]
                 start, end = end, (count if n_blocks > 1 else min(end + SEGMENT, count))
-                times, units, j, traced = chunk.times[r, start:end], chunk.units[r, start:end], 0, 0
+                times, units, j, traced, until = chunk.times[r, start:end], chunk.units[r, start:end], 0, 0, 0
                 if n_blocks > 1:
                     decay, growth = chunk.factors[r, 0, start:end], chunk.factors[r, c.growth, start:end]
                     fade = chunk.factors[r, c.fade, start:end]
@@ -244,9 +249,14 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
                     decay, growth, fade = own[0, : times.size], own[c.growth, : times.size], own[c.fade, : times.size]
             stop = min(chunk.marks[r, s], end) - start if s < n_points else end - start
             while j < stop and n_out <= room:
+                if j >= until:
+                    until = stop
+                    for m in range(bars.size):
+                        bars[m] = limit[m]
+                halt = min(until, stop)
                 if m1 - m0 == 1:
-                    u, y, row, bar = v[0], state.post[r, m0], w[0], limit[0]
-                    k, last = np.uint64(j), np.uint64(stop)  # unsigned: no test for an index from the end
+                    u, y, row, bar = v[0], state.post[r, m0], w[0], bars[0]
+                    k, last = np.uint64(j), np.uint64(halt)  # unsigned: no test for an index from the end
                     while k < last:
                         i = units[k]
                         u = fma(u, decay[k], row[i])
@@ -262,16 +272,19 @@ def blocks(first, last, state, chunk, progress, theta, rows, c):
                             break
                         k += np.uint64(1)
                     j, v[0], state.post[r, m0] = np.int64(k), u, y
-                    traced = min(j + 1, stop)
+                    traced = min(j + 1, halt)
                 else:
-                    j = walk_four(w, v, limit, j, stop, decay, units)
-                if j == stop:
-                    break
+                    j = walk_four(w, v, bars, j, halt, decay, units)
+                if j == halt:
+                    continue
                 for m in range(m0, m1):
-                    if v[m - m0] < theta[m]:
+                    if v[m - m0] < bars[m - m0]:
                         continue
                     high = state.adapt[r, m] * exp((state.adapt_time[r, m] - times[j]) / c.tau_threshold)
                     if v[m - m0] < theta[m] + high:
+                        until = min(until, j + AHEAD, stop)
+                        later = (state.adapt_time[r, m] - times[until - 1]) / c.tau_threshold
+                        bars[m - m0] = theta[m] + state.adapt[r, m] * exp(later)
                         continue
                     if has_post():
                         g = advance_trace(trace, g, growth, units, traced, j + 1)
